@@ -1,0 +1,3 @@
+module github.com/seed-ab6af24b/troupe/integration
+
+go 1.26.8
