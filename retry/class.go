@@ -1,0 +1,118 @@
+package retry
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"go.temporal.io/sdk/temporal"
+)
+
+// Class is the type name of an error as it crosses process and language
+// borders. Its text is part of the public contract and never changes.
+type Class string
+
+// The classes that Troupe's agents use. An agent may add its own.
+const (
+	// InvalidData: the request or the data in it is wrong. Final.
+	InvalidData Class = "InvalidDataError"
+	// ModelNotFound: the request names a model that is not there. Final.
+	ModelNotFound Class = "ModelNotFoundError"
+	// FileNotFound: a file that the request names is not there. Final.
+	FileNotFound Class = "FileNotFoundError"
+	// Authentication: a service refused the credentials. Final.
+	Authentication Class = "AuthenticationError"
+	// OutOfMemory: the work did not fit into memory. Retried; an activity
+	// that can tries again with a smaller batch before it returns this.
+	OutOfMemory Class = "OutOfMemoryError"
+	// RateLimited: a service asks for patience. Retried.
+	RateLimited Class = "RateLimitedError"
+)
+
+// Final reports whether errors of the class are never retried, whatever the
+// caller's retry policy says.
+func (c Class) Final() bool {
+	switch c {
+	case InvalidData, ModelNotFound, FileNotFound, Authentication:
+		return true
+	default:
+		return false
+	}
+}
+
+// Errorf returns an error of the class; format and args are those of
+// [fmt.Errorf], %w included.
+func (c Class) Errorf(format string, args ...any) error {
+	return &Error{Class: c, Err: fmt.Errorf(format, args...)}
+}
+
+// Wrap returns err as an error of the class, or nil for nil. An error that has
+// a class already keeps it.
+func (c Class) Wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := ClassOf(err); ok {
+		return err
+	}
+	return &Error{Class: c, Err: err}
+}
+
+// Error is an error with a class. Its text is that of Err alone.
+type Error struct {
+	Class Class
+	Err   error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// ErrorType returns the class's name. Any error type with this method, in any
+// package, is classed by it: a package that should not import retry declares
+// its class so.
+func (e *Error) ErrorType() string { return string(e.Class) }
+
+// ClassOf returns the class of err: the innermost Temporal application error's
+// type, else what an error in the chain says of itself by a method
+// `ErrorType() string`, else FileNotFound for [fs.ErrNotExist]. It works on
+// both sides of the border: on an activity's plain error and on what a client
+// gets from a workflow's result.
+func ClassOf(err error) (Class, bool) {
+	if app := innermost(err); app != nil {
+		return Class(app.Type()), !unnamed[app.Type()]
+	}
+	var typed interface{ ErrorType() string }
+	switch {
+	case errors.As(err, &typed):
+		return Class(typed.ErrorType()), true
+	case errors.Is(err, fs.ErrNotExist):
+		return FileNotFound, true
+	}
+	return "", false
+}
+
+// unnamed lists the type names that the Go SDK derives from the standard
+// library's own error types: they say nothing about the error.
+var unnamed = map[string]bool{
+	"": true, "errorString": true, "wrapError": true, "wrapErrors": true, "joinError": true,
+}
+
+// innermost returns the application error that has no further one as its
+// cause, or nil.
+func innermost(err error) *temporal.ApplicationError {
+	var found, app *temporal.ApplicationError
+	for errors.As(err, &app) {
+		found, err = app, app.Unwrap()
+	}
+	return found
+}
+
+// Message returns the text of err without the wrapping that Temporal adds on
+// the way to a client: the innermost application error's message, else
+// err.Error().
+func Message(err error) string {
+	if app := innermost(err); app != nil {
+		return app.Message()
+	}
+	return err.Error()
+}

@@ -1,0 +1,67 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+)
+
+// After returns err such that the next attempt starts after delay, whatever
+// the policy's interval: what a Retry-After header asks for. Attempts still
+// count. A class that err has is kept; nil stays nil.
+func After(delay time.Duration, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &delayed{delay: delay, err: err}
+}
+
+type delayed struct {
+	delay time.Duration
+	err   error
+}
+
+func (d *delayed) Error() string { return d.err.Error() }
+func (d *delayed) Unwrap() error { return d.err }
+
+// Classify turns an ordinary Go error into the Temporal application error that
+// carries its class over the border: type name from [ClassOf], non-retryable
+// where the class is final, the delay of [After]. Errors that are Temporal's
+// own already, a cancellation and nil are returned as they are; so is an error
+// without class or delay, which Temporal retries by the policy.
+func Classify(err error) error {
+	if err == nil || isTemporal(err) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	class, classed := ClassOf(err)
+	var d *delayed
+	if !errors.As(err, &d) && !classed {
+		return err
+	}
+	opts := temporal.ApplicationErrorOptions{NonRetryable: class.Final()}
+	if d != nil {
+		opts.NextRetryDelay = d.delay
+	}
+	// The message goes into the application error; the cause would only
+	// repeat it in histories and logs.
+	return temporal.NewApplicationErrorWithOptions(err.Error(), string(class), opts)
+}
+
+func isTemporal(err error) bool {
+	var (
+		app       *temporal.ApplicationError
+		canceled  *temporal.CanceledError
+		timeout   *temporal.TimeoutError
+		act       *temporal.ActivityError
+		child     *temporal.ChildWorkflowExecutionError
+		panicked  *temporal.PanicError
+		terminate *temporal.TerminatedError
+	)
+	return errors.As(err, &app) || errors.As(err, &canceled) || errors.As(err, &timeout) ||
+		errors.As(err, &act) || errors.As(err, &child) || errors.As(err, &panicked) ||
+		errors.As(err, &terminate) || errors.Is(err, activity.ErrResultPending)
+}

@@ -1,0 +1,143 @@
+package retry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/seed-ab6af24b/troupe/retry"
+)
+
+// The GPU policy is a published contract: users of the Python system rely on
+// these numbers.
+func TestGPUPolicy(t *testing.T) {
+	require.Equal(t, &temporal.RetryPolicy{
+		InitialInterval:        5 * time.Second,
+		BackoffCoefficient:     2.0,
+		MaximumInterval:        2 * time.Minute,
+		MaximumAttempts:        3,
+		NonRetryableErrorTypes: []string{"InvalidDataError", "ModelNotFoundError", "FileNotFoundError"},
+	}, retry.GPU())
+}
+
+func TestPoliciesAreFresh(t *testing.T) {
+	for name, policy := range map[string]func() *temporal.RetryPolicy{"GPU": retry.GPU, "CPU": retry.CPU, "API": retry.API} {
+		t.Run(name, func(t *testing.T) {
+			p := policy()
+			p.NonRetryableErrorTypes[0] = "changed"
+			p.MaximumAttempts = 99
+			require.NotEqual(t, p, policy())
+			require.Contains(t, policy().NonRetryableErrorTypes, "InvalidDataError")
+		})
+	}
+}
+
+// invalid names its class structurally, as the numeric rooms do.
+type invalid struct{}
+
+func (invalid) Error() string     { return "x.h5ad: no X" }
+func (invalid) ErrorType() string { return "InvalidDataError" }
+
+func TestClassOf(t *testing.T) {
+	_, notExist := os.Open("no/such/file")
+	final := temporal.NewNonRetryableApplicationError("gone", "ModelNotFoundError", nil)
+	cases := []struct {
+		name  string
+		err   error
+		class retry.Class
+		ok    bool
+	}{
+		{"nil", nil, "", false},
+		{"plain", errors.New("x"), "", false},
+		{"own", retry.InvalidData.Errorf("x"), retry.InvalidData, true},
+		{"wrapped own", fmt.Errorf("a: %w", retry.OutOfMemory.Errorf("x")), retry.OutOfMemory, true},
+		{"structural", fmt.Errorf("a: %w", invalid{}), retry.InvalidData, true},
+		{"missing file", fmt.Errorf("a: %w", notExist), retry.FileNotFound, true},
+		{"delayed", retry.After(time.Second, retry.RateLimited.Errorf("x")), retry.RateLimited, true},
+		{"application", fmt.Errorf("a: %w", final), retry.ModelNotFound, true},
+		{"innermost application", temporal.NewApplicationErrorWithCause("outer", "Outer", final), retry.ModelNotFound, true},
+		{"application of a plain error", temporal.NewApplicationError("x", "errorString"), "errorString", false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			class, ok := retry.ClassOf(c.err)
+			require.Equal(t, c.class, class)
+			require.Equal(t, c.ok, ok)
+		})
+	}
+}
+
+func TestWrapKeepsAClass(t *testing.T) {
+	require.NoError(t, retry.InvalidData.Wrap(nil))
+	class, _ := retry.ClassOf(retry.InvalidData.Wrap(fs.ErrNotExist))
+	require.Equal(t, retry.FileNotFound, class)
+	err := retry.InvalidData.Wrap(errors.New("bad"))
+	class, _ = retry.ClassOf(err)
+	require.Equal(t, retry.InvalidData, class)
+	require.EqualError(t, err, "bad")
+}
+
+func TestMessage(t *testing.T) {
+	inner := temporal.NewNonRetryableApplicationError("no model x", "ModelNotFoundError", nil)
+	require.Equal(t, "no model x", retry.Message(fmt.Errorf("activity failed: %w", inner)))
+	require.Equal(t, "no model x", retry.Message(temporal.NewApplicationErrorWithCause("outer", "Outer", inner)))
+	require.Equal(t, "plain", retry.Message(errors.New("plain")))
+}
+
+func TestClassify(t *testing.T) {
+	cases := []struct {
+		name  string
+		err   error
+		typ   string
+		final bool
+		delay time.Duration
+	}{
+		{"missing file", &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}, "FileNotFoundError", true, 0},
+		{"structural", fmt.Errorf("a: %w", invalid{}), "InvalidDataError", true, 0},
+		{"own final", retry.Authentication.Errorf("x"), "AuthenticationError", true, 0},
+		{"own retryable", retry.OutOfMemory.Errorf("x"), "OutOfMemoryError", false, 0},
+		{"delayed and classed", retry.After(time.Minute, retry.RateLimited.Errorf("x")), "RateLimitedError", false, time.Minute},
+		{"delayed alone", retry.After(time.Minute, errors.New("x")), "", false, time.Minute},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var app *temporal.ApplicationError
+			require.ErrorAs(t, retry.Classify(c.err), &app)
+			require.Equal(t, c.typ, app.Type())
+			require.Equal(t, c.final, app.NonRetryable())
+			require.Equal(t, c.delay, app.NextRetryDelay())
+			require.Equal(t, c.err.Error(), app.Message())
+		})
+	}
+	for _, err := range []error{
+		nil, errors.New("plain"), context.Canceled, fmt.Errorf("a: %w", context.DeadlineExceeded),
+		temporal.NewApplicationError("x", "Own"), temporal.NewCanceledError(),
+	} {
+		t.Run(fmt.Sprintf("unchanged %v", err), func(t *testing.T) {
+			require.Equal(t, err, retry.Classify(err))
+		})
+	}
+}
+
+func TestInterceptor(t *testing.T) {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{retry.Interceptor()}})
+	act := func(context.Context) error { _, err := os.Open("no/such/file"); return err }
+	env.RegisterActivity(act)
+	_, err := env.ExecuteActivity(act)
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	require.Equal(t, "FileNotFoundError", app.Type())
+	require.True(t, app.NonRetryable())
+}
