@@ -1,0 +1,55 @@
+// Package agent says what an agent is: a name, a task queue, a retry policy,
+// and the workflows and activities that its worker runs.
+//
+// # Definition and implementation
+//
+// A definition is a contract: name, task queue, types, timeouts, retry policy.
+// It lives in a package that any caller may import, and compiles nothing of
+// the agent behind it:
+//
+//	package api // the contract of the agent greeter
+//
+//	var (
+//		Domain = agent.Domain{Name: "greeter", TaskQueue: "greeter-tasks", Retry: retry.API()}
+//
+//		Greet = agent.NewActivity[Name, Greeting](Domain, "greet", agent.StartToClose(time.Minute))
+//		Hello = agent.NewWorkflow[Name, Greeting](Domain, "HelloWorkflow")
+//	)
+//
+// The agent binds functions to its definitions:
+//
+//	type Greeter struct {
+//		agent.Base
+//		Salutation string
+//	}
+//
+//	func (g *Greeter) Activities() []agent.Binding { return agent.Bind(api.Greet.To(g.greet)) }
+//	func (g *Greeter) Workflows() []agent.Binding  { return agent.Bind(api.Hello.To(hello)) }
+//
+// Workflows call activities, and clients start workflows, through the same
+// definitions, with the compiler checking the types:
+//
+//	func hello(ctx workflow.Context, n api.Name) (api.Greeting, error) { return api.Greet.Execute(ctx, n) }
+//
+//	run, err := api.Hello.Start(ctx, temporalClient, api.Name{First: "Ada"})
+//	greeting, err := run.Get(ctx)
+//
+// # Payloads
+//
+// Inputs and results are JSON. What is registered with the worker takes the raw
+// payload and decodes it itself, so that a malformed request is an
+// InvalidDataError, final, where a worker that leaves the decoding to the SDK
+// would have it retried for ever. Activities refuse fields they do not know;
+// workflows tolerate them, since histories written by a later version must
+// stay readable. An input type with a method `Validate() error` is checked
+// before it is sent and when it arrives. A payload of more than
+// [MaxPayloadBytes] is refused before it is scheduled: large data travels as a
+// reference to a file. Payload codecs (encryption, compression) of the client
+// apply as usual.
+//
+// # Lifecycle
+//
+// An agent that needs more than functions implements some of the optional
+// interfaces [Starter], [Stopper], [HealthChecker] and [WorkerConfigurer].
+// Package registry runs agents.
+package agent
