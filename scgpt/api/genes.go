@@ -13,18 +13,25 @@ type EmbeddingRequest struct {
 	Model string   `json:"model,omitempty"`
 	// IncludeSimilarity asks for the cosine similarities too.
 	IncludeSimilarity bool `json:"include_similarity,omitempty"`
+	// Out is the path of the .h5ad file for vectors that are too many for a
+	// response; empty means gene_embeddings.h5ad in the worker's output
+	// folder.
+	Out string `json:"out,omitempty"`
 }
 
-// MaxInlineGenes is the largest number of genes of a request: the vectors
-// travel in the response, which must stay small.
-const MaxInlineGenes = 100
+// MaxGenes is the largest number of genes of a request, MaxInlineValues the
+// largest number of values that a response holds itself.
+const (
+	MaxGenes        = 10_000
+	MaxInlineValues = 12_288
+)
 
 // Validate reports what is wrong with the request by itself.
 func (r EmbeddingRequest) Validate() error { return checkGenes(r.Genes) }
 
 func checkGenes(genes []string) error {
-	if len(genes) > MaxInlineGenes {
-		return fmt.Errorf("genes has %d entries: want at most %d", len(genes), MaxInlineGenes)
+	if len(genes) > MaxGenes {
+		return fmt.Errorf("genes has %d entries: want at most %d", len(genes), MaxGenes)
 	}
 	for i, g := range genes {
 		if g == "" {
@@ -42,20 +49,27 @@ type EmbeddingResponse struct {
 	Missing []string `json:"missing,omitempty"`
 	// Dim is the length of a vector.
 	Dim int `json:"dim"`
-	// Vectors holds one vector per gene.
-	Vectors [][]float32 `json:"vectors"`
-	// Similarity holds the cosine of each pair of genes.
-	Similarity  [][]float32 `json:"similarity,omitempty"`
-	Model       string      `json:"model"`
-	Fingerprint string      `json:"fingerprint"`
+	// Vectors holds one vector per gene, Similarity the cosine of each pair
+	// of genes: both only while they have at most MaxInlineValues values
+	// together.
+	Vectors    [][]float32 `json:"vectors,omitempty"`
+	Similarity [][]float32 `json:"similarity,omitempty"`
+	// Out is the .h5ad file that holds them otherwise: one row of obs per
+	// gene, the vectors in obsm["X_scGPT"], the similarities in
+	// obsm["similarity"].
+	Out         string `json:"out,omitempty"`
+	Model       string `json:"model"`
+	Fingerprint string `json:"fingerprint"`
 }
 
 // CommonMarkers returns marker genes of the common blood cell types: what gene
 // embeddings are looked up for when a request names none.
 func CommonMarkers() []string { return slices.Clone(commonMarkers) }
 
-// The genes are those of the lineages in figure 3 of Zheng et al., Nat Commun
-// 8:14049 (2017), and of Seurat's guided clustering of PBMC.
+// Markers of T cells (CD3D, CD3E, CD8A, CD8B, IL7R), B cells (CD79A, MS4A1),
+// monocytes (LYZ, CD14, FCGR3A, S100A8, S100A9), NK and cytotoxic cells (NKG7,
+// GNLY, GZMB) and dendritic cells (FCER1A, CST3, HLA-DRA), as in the analyses of
+// PBMC that follow Zheng et al., Nat Commun 8:14049 (2017).
 var commonMarkers = []string{
 	"CD3D", "CD3E", "CD8A", "CD8B", "CD79A", "MS4A1", "LYZ", "CD14", "FCGR3A",
 	"NKG7", "GNLY", "GZMB", "FCER1A", "CST3", "IL7R", "S100A8", "S100A9", "HLA-DRA",
