@@ -1,0 +1,37 @@
+package devserver
+
+import (
+	"time"
+
+	"go.temporal.io/server/common/dynamicconfig"
+)
+
+// dynamicConfig sets the server up for one machine and one shard.
+func dynamicConfig(serverDefaults bool) dynamicconfig.StaticClient {
+	values := dynamicconfig.StaticClient{
+		// Partitions spread a task queue over several matching hosts. With one host they are a detour: a task
+		// may wait in one partition while a worker polls another.
+		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
+
+		// The web UI lists and counts at every click; the default of 10 a second makes it fail.
+		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
+
+		// A search attribute may be used as soon as it is registered, not a cache's lifetime later.
+		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): true,
+	}
+	if serverDefaults {
+		return values
+	}
+
+	// Tasks leave a shard's queues in reads, of which the default allows 20 a second. A cluster has hundreds of shards,
+	// this server has one: after a burst of 20, each workflow task waits for the next slot of 50 ms. More than 200
+	// reads a second cost throughput on a file under full load.
+	values[dynamicconfig.TransferProcessorMaxPollRPS.Key()] = 200
+	values[dynamicconfig.TimerProcessorMaxPollRPS.Key()] = 200
+
+	// Timers are looked at in steps of this length, by default a second: every sleep and every retry interval below
+	// it takes about a second. Longer ones are not affected.
+	values[dynamicconfig.TimerProcessorMaxTimeShift.Key()] = 10 * time.Millisecond
+	return values
+}

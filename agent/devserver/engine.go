@@ -1,0 +1,146 @@
+package devserver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"go.temporal.io/server/common/authorization"
+	"go.temporal.io/server/common/cluster"
+	"go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/membership/static"
+	"go.temporal.io/server/common/primitives"
+	"go.temporal.io/server/temporal"
+)
+
+// clusterName is what `temporal server start-dev` calls its cluster, so that either opens the other's file.
+const clusterName = "active"
+
+// engine is the Temporal server itself: frontend, history, matching and worker service in this process.
+type engine struct {
+	server temporal.Server
+	log    serverLogger
+}
+
+// startEngine starts the server on host:port over the database.
+func startEngine(o Options, port int, sql *config.SQL) (*engine, error) {
+	ports, err := freePorts(4)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{log: newServerLogger(o.Logger)}
+	err = e.guard(func() error {
+		var err error
+		if e.server, err = newEngineServer(o, e.log, port, ports, sql); err != nil {
+			return err
+		}
+		return e.server.Start()
+	})
+	if err != nil {
+		if e.server != nil {
+			_ = e.stop()
+		}
+		return nil, fmt.Errorf("devserver: start of the Temporal server: %w", err)
+	}
+	return e, nil
+}
+
+// stop returns when everything has stopped. Its error is also what the server could not survive while it ran.
+func (e *engine) stop() error {
+	return e.guard(e.server.Stop)
+}
+
+// guard runs f on a goroutine of its own, where neither a panic nor a fatal log record of the server harms the caller.
+func (e *engine) guard(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		err := errors.New("goroutine ended")
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("panic: %v", r)
+			}
+			if fatal := e.log.fatal.get(); fatal != nil {
+				err = fatal
+			}
+			done <- err
+		}()
+		err = f()
+	}()
+	return <-done
+}
+
+func newEngineServer(o Options, log serverLogger, port int, ports []int, sql *config.SQL) (temporal.Server, error) {
+	c := engineConfig(o, port, ports, sql)
+	authorizer, err := authorization.GetAuthorizerFromConfig(&c.Global.Authorization)
+	if err != nil {
+		return nil, err
+	}
+	// Static hosts instead of gossip: no membership ports, and nothing to wait for.
+	hosts := map[primitives.ServiceName]static.Hosts{}
+	for name, service := range c.Services {
+		ip := DefaultHost
+		if name == string(primitives.FrontendService) {
+			ip = o.dialHost()
+		}
+		hosts[primitives.ServiceName(name)] = static.SingleLocalHost(hostPort(ip, service.RPC.GRPCPort))
+	}
+	return temporal.NewServer(
+		temporal.WithConfig(c),
+		temporal.ForServices(temporal.DefaultServices),
+		temporal.WithStaticHosts(hosts),
+		temporal.WithLogger(log),
+		temporal.WithAuthorizer(authorizer),
+		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return authorization.NewNoopClaimMapper() }),
+		temporal.WithDynamicConfigClient(dynamicConfig(o.serverDefaults)),
+	)
+}
+
+// engineConfig describes one host with one shard. ports are those of history, matching, worker and the frontend's
+// HTTP API (which Nexus calls need); only the frontend leaves loopback, if Host says so.
+func engineConfig(o Options, port int, ports []int, sql *config.SQL) *config.Config {
+	const store = "sqlite"
+	frontend := hostPort(o.dialHost(), port)
+
+	c := &config.Config{
+		Persistence: config.Persistence{
+			DefaultStore:     store,
+			VisibilityStore:  store,
+			NumHistoryShards: 1,
+			DataStores:       map[string]config.DataStore{store: {SQL: sql}},
+		},
+		ClusterMetadata: &cluster.Config{
+			FailoverVersionIncrement: 10,
+			MasterClusterName:        clusterName,
+			CurrentClusterName:       clusterName,
+			ClusterInformation: map[string]cluster.ClusterInformation{
+				clusterName: {
+					Enabled:                true,
+					InitialFailoverVersion: 1,
+					RPCAddress:             frontend,
+					HTTPAddress:            hostPort(o.dialHost(), ports[3]),
+				},
+			},
+		},
+		Services: map[string]config.Service{
+			string(primitives.FrontendService): {RPC: config.RPC{GRPCPort: port, HTTPPort: ports[3], BindOnIP: o.Host}},
+			string(primitives.HistoryService):  {RPC: config.RPC{GRPCPort: ports[0], BindOnIP: DefaultHost}},
+			string(primitives.MatchingService): {RPC: config.RPC{GRPCPort: ports[1], BindOnIP: DefaultHost}},
+			string(primitives.WorkerService):   {RPC: config.RPC{GRPCPort: ports[2], BindOnIP: DefaultHost}},
+		},
+		PublicClient: config.PublicClient{HostPort: frontend},
+	}
+	c.Global.Membership.MaxJoinDuration = 30 * time.Second
+	c.Global.Membership.BroadcastAddress = DefaultHost
+	c.DCRedirectionPolicy.Policy = "noop"
+	c.Archival.History.State = config.ArchivalDisabled
+	c.Archival.Visibility.State = config.ArchivalDisabled
+	c.NamespaceDefaults.Archival.History.State = config.ArchivalDisabled
+	c.NamespaceDefaults.Archival.Visibility.State = config.ArchivalDisabled
+	return c
+}
+
+func hostPort(host string, port int) string {
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
