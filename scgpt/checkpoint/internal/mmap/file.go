@@ -1,0 +1,80 @@
+package mmap
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"sync"
+)
+
+// File is the content of a file as it was when it was opened.
+//
+// A mapping follows the file: another process that truncates the file in
+// place while it is mapped makes the next access fault. Writers that rename a
+// new file over the old one do no harm.
+type File struct {
+	data    []byte
+	release func() error
+	once    sync.Once
+	err     error
+}
+
+// Open maps the regular file at path. A missing file is an error for which
+// errors.Is(err, fs.ErrNotExist) holds; a directory, device or pipe is refused.
+func Open(path string) (*File, error) {
+	// Opening a pipe would wait for its writer, so the kind is asked first.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file but %s", path, info.Mode().Type())
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file but %s", path, info.Mode().Type())
+	}
+	if info.Size() > math.MaxInt {
+		return nil, fmt.Errorf("%s: %d bytes do not fit the address space", path, info.Size())
+	}
+	size := int(info.Size())
+	if size == 0 {
+		return &File{release: func() error { return nil }}, nil
+	}
+	data, release, err := load(f, size)
+	if err != nil {
+		return nil, &fs.PathError{Op: "map", Path: path, Err: err}
+	}
+	return &File{data: data, release: release}, nil
+}
+
+// Bytes returns the whole content. It must not be written to, nor used after
+// Close.
+func (f *File) Bytes() []byte { return f.data }
+
+// Close releases the mapping. It may be called more than once.
+func (f *File) Close() error {
+	f.once.Do(func() {
+		f.data = nil
+		f.err = f.release()
+	})
+	return f.err
+}
+
+// read is the way of platforms without mappings.
+func read(f *os.File, size int) ([]byte, func() error, error) {
+	data := make([]byte, size)
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, nil, err
+	}
+	return data, func() error { return nil }, nil
+}
