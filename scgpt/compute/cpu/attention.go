@@ -1,0 +1,180 @@
+package cpu
+
+import (
+	"context"
+	"math"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/compute"
+	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
+)
+
+// queryTiles is the number of row tiles of queries whose scores against all
+// keys of a cell are alive at once: at 1,200 keys and 14 rows, 134 KiB.
+const queryTiles = 2
+
+func (d *device) Attention(ctx context.Context, dst, qkv compute.Tensor, cells compute.Layout, heads int) error {
+	const op = "Attention"
+	if err := compute.CheckAttention(dst, qkv, cells, heads); err != nil {
+		return err
+	}
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	defer d.end()
+	to, err := d.floats(op, "destination", dst)
+	if err != nil {
+		return err
+	}
+	from, err := d.floats(op, "source", qkv)
+	if err != nil {
+		return err
+	}
+	offsets, err := d.offsets(op, cells)
+	if err != nil {
+		return err
+	}
+	width := dst.Cols()
+
+	// Cells and heads are tasks. When they are too few to occupy the
+	// threads, the queries are shared out too, and each share packs the
+	// keys and values again.
+	shares := 1
+	if tasks := cells.Cells() * heads; tasks > 0 && tasks < 4*d.threads {
+		shares = (4*d.threads + tasks - 1) / tasks
+	}
+	block := queryTiles * d.set.MR
+	return d.parallel(ctx, cells.Cells()*heads*shares, func(thread, i int, stopped func() bool) {
+		cell, head, share := i/(heads*shares), i/shares%heads, i%shares
+		first, last := int(offsets[cell]), int(offsets[cell+1])
+		n := last - first
+		blocks := (n + block - 1) / block
+		begin, end := min(n, blocks*share/shares*block), min(n, blocks*(share+1)/shares*block)
+		if begin == end {
+			return
+		}
+		hd := width / heads
+		d.attend(thread, headTask{
+			q: from[(first+begin)*3*width+head*hd:], ldq: 3 * width, queries: end - begin,
+			k: from[first*3*width+width+head*hd:], v: from[first*3*width+2*width+head*hd:], ldkv: 3 * width, keys: n,
+			out: to[(first+begin)*width+head*hd:], ldo: width, dim: hd,
+		}, stopped)
+	})
+}
+
+func (d *device) AttentionFirst(ctx context.Context, dst, q, kv compute.Tensor, cells compute.Layout, heads int) error {
+	const op = "AttentionFirst"
+	if err := compute.CheckAttentionFirst(dst, q, kv, cells, heads); err != nil {
+		return err
+	}
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	defer d.end()
+	to, err := d.floats(op, "destination", dst)
+	if err != nil {
+		return err
+	}
+	queries, err := d.floats(op, "queries", q)
+	if err != nil {
+		return err
+	}
+	from, err := d.floats(op, "keys and values", kv)
+	if err != nil {
+		return err
+	}
+	offsets, err := d.offsets(op, cells)
+	if err != nil {
+		return err
+	}
+	width := dst.Cols()
+	return d.parallel(ctx, cells.Cells()*heads, func(thread, i int, stopped func() bool) {
+		cell, head := i/heads, i%heads
+		first, last := int(offsets[cell]), int(offsets[cell+1])
+		hd := width / heads
+		d.attend(thread, headTask{
+			q: queries[cell*width+head*hd:], ldq: width, queries: 1,
+			k: from[first*2*width+head*hd:], v: from[first*2*width+width+head*hd:], ldkv: 2 * width, keys: last - first,
+			out: to[cell*width+head*hd:], ldo: width, dim: hd,
+		}, stopped)
+	})
+}
+
+// headTask is one head of one cell: some queries against all keys.
+type headTask struct {
+	q            []float32
+	ldq, queries int
+	k, v         []float32
+	ldkv, keys   int
+	out          []float32
+	ldo, dim     int
+}
+
+// attend computes one head on the calling thread. Every query is computed
+// from whole rows of scores, so the result does not depend on the blocks.
+func (d *device) attend(thread int, h headTask, stopped func() bool) {
+	nr := d.set.NR
+	block := min(queryTiles*d.set.MR, h.queries)
+	keysPadded := (h.keys + nr - 1) / nr * nr
+	dimPadded := (h.dim + nr - 1) / nr * nr
+	buf := d.scratchFor(thread, keysPadded*h.dim+h.keys*dimPadded+block*(keysPadded+dimPadded))
+	carve := func(n int) []float32 {
+		part := buf[:n]
+		buf = buf[n:]
+		return part
+	}
+	keys, values := carve(keysPadded*h.dim), carve(h.keys*dimPadded)
+	scores, sums := carve(block*keysPadded), carve(block*dimPadded)
+	kernel.PackRows(keys, h.k, h.ldkv, h.keys, h.dim, nr)
+	kernel.PackCols(values, h.v, h.ldkv, h.dim, h.keys, nr)
+	scale := float32(1 / math.Sqrt(float64(h.dim)))
+	for i := 0; i < h.queries && !stopped(); i += block {
+		m := min(block, h.queries-i)
+		d.product(m, h.dim, keysPadded, h.q[i*h.ldq:], h.ldq, keys, scores, keysPadded, nil, compute.Identity)
+		var total [queryTiles * maxMR]float32
+		for r := range m {
+			total[r] = d.set.Softmax(scores[r*keysPadded:r*keysPadded+h.keys], scale)
+		}
+		d.product(m, h.keys, dimPadded, scores, keysPadded, values, sums, dimPadded, nil, compute.Identity)
+		for r := range m {
+			d.set.Scale(h.out[(i+r)*h.ldo:(i+r)*h.ldo+h.dim], sums[r*dimPadded:r*dimPadded+h.dim], 1/total[r])
+		}
+	}
+}
+
+// maxMR is the largest MR of any set.
+const maxMR = 14
+
+func (d *device) AttentionScores(ctx context.Context, dst, qkv compute.Tensor, from, to, heads int) error {
+	const op = "AttentionScores"
+	if err := compute.CheckAttentionScores(dst, qkv, from, to, heads); err != nil {
+		return err
+	}
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	defer d.end()
+	out, err := d.floats(op, "destination", dst)
+	if err != nil {
+		return err
+	}
+	src, err := d.floats(op, "source", qkv)
+	if err != nil {
+		return err
+	}
+	width, n, nr := qkv.Cols()/3, to-from, d.set.NR
+	hd := width / heads
+	return d.parallel(ctx, heads, func(thread, head int, stopped func() bool) {
+		padded := (n + nr - 1) / nr * nr
+		block := min(queryTiles*d.set.MR, n)
+		buf := d.scratchFor(thread, padded*hd+block*padded)
+		keys, scores := buf[:padded*hd], buf[padded*hd:]
+		kernel.PackRows(keys, src[from*3*width+width+head*hd:], 3*width, n, hd, nr)
+		for i := 0; i < n && !stopped(); i += block {
+			m := min(block, n-i)
+			d.product(m, hd, padded, src[(from+i)*3*width+head*hd:], 3*width, keys, scores, padded, nil, compute.Identity)
+			for r := range m {
+				copy(out[(head*n+i+r)*n:(head*n+i+r+1)*n], scores[r*padded:])
+			}
+		}
+	})
+}

@@ -1,0 +1,52 @@
+package cpu
+
+import (
+	"context"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/compute"
+)
+
+func (d *device) Embed(ctx context.Context, dst compute.Tensor, e compute.Embedding) error {
+	const op = "Embed"
+	if err := compute.CheckEmbed(dst, e); err != nil {
+		return err
+	}
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	defer d.end()
+	to, err := d.floats(op, "destination", dst)
+	if err != nil {
+		return err
+	}
+	table, err := d.floats(op, "table", e.Table)
+	if err != nil {
+		return err
+	}
+	var values []float32
+	if e.Values != nil {
+		if values, err = d.floats(op, "value table", e.Values); err != nil {
+			return err
+		}
+	}
+	cols := dst.Cols()
+	return d.rows(ctx, dst.Rows(), elementBlock, func(_, from, end int) {
+		for t := from; t < end; t++ {
+			out := to[t*cols : (t+1)*cols]
+			id := int(e.IDs[t])
+			row := table[id*cols : (id+1)*cols]
+			switch {
+			case values != nil:
+				v := int(e.Rows[t])
+				second := values[v*cols : (v+1)*cols]
+				for j := range out {
+					out[j] = row[j] + second[j]
+				}
+			case e.Scale != nil:
+				d.set.Scale(out, row, e.Scale[t])
+			default:
+				copy(out, row)
+			}
+		}
+	})
+}

@@ -1,0 +1,49 @@
+// Package kernel holds the inner loops of the CPU device: one [Set] in pure
+// Go and, on amd64, sets in assembly for AVX2 and AVX-512.
+//
+// Within a set every result has one fixed order of operations that depends on
+// the length of the row alone. A product's element is the sum over k in
+// ascending order, one accumulator, whatever tile it is computed in.
+package kernel
+
+// Set is the inner loops for one instruction set. Its functions are safe for
+// concurrent use on separate destinations.
+type Set struct {
+	// Name is the instruction set: "generic", "avx2" or "avx512".
+	Name string
+
+	// MR and NR are the rows and columns of the largest tile that Gemm
+	// computes at once.
+	MR, NR int
+
+	// Gemm computes a tile of m ≤ MR rows and NR columns,
+	//
+	//	c[i·ldc+j] = act(init + Σ_p a[i·lda+p]·b[p·NR+j])  for p = 0 … k-1
+	//
+	// where init is bias[j], or the present c with Accumulate, or 0. b is a
+	// column panel as [Pack] lays it out.
+	Gemm func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags)
+
+	// Softmax replaces row by exp(scale·(row - max(row))) and returns its
+	// sum. The exponential is within 2 units in the last place.
+	Softmax func(row []float32, scale float32) float32
+
+	// Scale sets dst = s·src.
+	Scale func(dst, src []float32, s float32)
+
+	// AddNorm sets dst to the layer norm of a+b, or of a when b is nil.
+	// dst may be a or b.
+	AddNorm func(dst, a, b, gamma, beta []float32, eps float32)
+}
+
+// Flags modify a Gemm tile.
+type Flags int
+
+const (
+	// Accumulate begins the sums with what is in c.
+	Accumulate Flags = 1 << iota
+	// ReLU applies max(x, 0) at the end.
+	ReLU
+	// LeakyReLU applies max(x, 0.01·x) at the end.
+	LeakyReLU
+)

@@ -1,0 +1,46 @@
+package cpu
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// parallel runs task(thread, i) for every i below n on the device's threads,
+// each taking the next i when it is done with one. It stops taking tasks when
+// ctx ends, waits for those in progress and returns the context's cause. A
+// long task asks stopped now and then and returns early.
+func (d *device) parallel(ctx context.Context, n int, task func(thread, i int, stopped func() bool)) error {
+	var next atomic.Int64
+	stopped := func() bool {
+		select {
+		case <-ctx.Done():
+			return true
+		default:
+			return false
+		}
+	}
+	work := func(thread int) {
+		for !stopped() {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
+			}
+			task(thread, i, stopped)
+		}
+	}
+	var wg sync.WaitGroup
+	for thread := 1; thread < min(d.threads, n); thread++ {
+		wg.Go(func() { work(thread) })
+	}
+	work(0)
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// rows cuts n rows into blocks and runs task on each.
+func (d *device) rows(ctx context.Context, n, block int, task func(thread, from, to int)) error {
+	return d.parallel(ctx, (n+block-1)/block, func(thread, i int, _ func() bool) {
+		task(thread, i*block, min(n, (i+1)*block))
+	})
+}

@@ -1,0 +1,292 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
+	"github.com/seed-ab6af24b/troupe/scgpt/compute"
+	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
+)
+
+// Forward runs the model on a batch of packed cells. A batch larger than
+// [Model.BatchTokens] is cut at cell borders, so that memory does not grow with
+// it; a cell's result has the same bytes in every batch. It returns an
+// [*Error] for a batch or options that do not fit the model, and the context's
+// cause soon after the context ends.
+func (m *Model) Forward(ctx context.Context, batch tokens.Packed, opts Options) (*Output, error) {
+	if opts.Pooling == "" {
+		opts.Pooling = m.args.CellEmbStyle
+	}
+	if err := m.checkOptions(opts); err != nil {
+		return nil, err
+	}
+	if err := m.checkBatch(batch); err != nil {
+		return nil, err
+	}
+	out := m.newOutput(batch, opts)
+	for from, to := range pieces(batch.Offsets, m.dev.BatchTokens()) {
+		if err := m.forwardPiece(ctx, batch, from, to, opts, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (m *Model) checkOptions(opts Options) error {
+	switch opts.Pooling {
+	case checkpoint.CLS, checkpoint.AvgPool, checkpoint.WPool:
+	default:
+		return invalidf("options", "pooling %q; known: %s, %s, %s", opts.Pooling, checkpoint.CLS, checkpoint.AvgPool, checkpoint.WPool)
+	}
+	if opts.Domain < 0 || opts.Domain >= max(1, m.Domains()) {
+		return invalidf("options", "domain %d, but the model has %d", opts.Domain, m.Domains())
+	}
+	for _, head := range []struct {
+		name            string
+		wanted, missing bool
+	}{
+		{"expression decoder (decoder.fc)", opts.Expression, m.expression == nil},
+		{"zero-probability decoder (decoder.zero_logit)", opts.ZeroProbs, m.zero == nil},
+		{"MVC decoder (mvc_decoder)", opts.MVC, m.mvc == nil},
+		{"discriminator of batches (grad_reverse_discriminator)", opts.DomainLogits, m.domain == nil},
+	} {
+		if head.wanted && head.missing {
+			return invalidf("options", "the checkpoint has no %s", head.name)
+		}
+	}
+	return nil
+}
+
+func (m *Model) checkBatch(b tokens.Packed) error {
+	if len(b.IDs) != len(b.Values) {
+		return invalidf("batch", "%d ids and %d values", len(b.IDs), len(b.Values))
+	}
+	if len(b.Offsets) == 0 {
+		if len(b.IDs) > 0 {
+			return invalidf("batch", "%d tokens without offsets", len(b.IDs))
+		}
+		return nil
+	}
+	if b.Offsets[0] != 0 || int(b.Offsets[len(b.Offsets)-1]) != len(b.IDs) {
+		return invalidf("batch", "offsets from %d to %d for %d tokens", b.Offsets[0], b.Offsets[len(b.Offsets)-1], len(b.IDs))
+	}
+	for i := range b.Cells() {
+		if b.Offsets[i+1] <= b.Offsets[i] {
+			return invalidf("batch", "cell %d has no tokens; at least <cls> would be right", i)
+		}
+	}
+	for i, id := range b.IDs {
+		if id < 0 || int(id) >= m.vocab {
+			return invalidf("batch", "ids[%d] = %d, but the vocabulary has %d tokens", i, id, m.vocab)
+		}
+	}
+	return m.values.check(b.Values)
+}
+
+func (m *Model) newOutput(b tokens.Packed, opts Options) *Output {
+	cells, n, d := b.Cells(), b.Tokens(), m.args.EmbSize
+	when := func(wanted bool, size int) []float32 {
+		if !wanted {
+			return nil
+		}
+		return make([]float32, size)
+	}
+	out := &Output{
+		CellEmbeddings:  make([]float32, cells*d),
+		Logits:          when(m.classifier != nil, cells*m.Classes()),
+		TokenEmbeddings: when(opts.TokenEmbeddings, n*d),
+		Expression:      when(opts.Expression, n),
+		ZeroProbs:       when(opts.ZeroProbs, n),
+		MVC:             when(opts.MVC, n),
+		MVCZeroProbs:    when(opts.MVC && m.mvc.zero != nil, n),
+	}
+	if opts.DomainLogits {
+		out.DomainLogits = make([]float32, cells*m.domain.out.weight.Out())
+	}
+	return out
+}
+
+// pieces cuts a batch into runs of cells from, …, to-1 of at most limit tokens,
+// or of one cell that is longer.
+func pieces(offsets []int32, limit int) func(yield func(from, to int) bool) {
+	return func(yield func(from, to int) bool) {
+		for from := 0; from < len(offsets)-1; {
+			to := from + 1
+			for to < len(offsets)-1 && int(offsets[to+1]-offsets[from]) <= limit {
+				to++
+			}
+			if !yield(from, to) {
+				return
+			}
+			from = to
+		}
+	}
+}
+
+// piece is a run of cells on the device.
+type piece struct {
+	ids     []int32
+	values  []float32
+	offsets []int32
+	cells   compute.Layout
+}
+
+func (p *piece) first() []int32 { return p.offsets[:len(p.offsets)-1] }
+
+func newPiece(s *scope, b tokens.Packed, from, to int) *piece {
+	first, last := b.Offsets[from], b.Offsets[to]
+	p := &piece{ids: b.IDs[first:last], values: b.Values[first:last], offsets: make([]int32, to-from+1)}
+	for i := range p.offsets {
+		p.offsets[i] = b.Offsets[from+i] - first
+	}
+	p.cells = s.layout(p.offsets)
+	return p
+}
+
+func (m *Model) forwardPiece(ctx context.Context, b tokens.Packed, from, to int, opts Options, out *Output) error {
+	s := newScope(ctx, m.dev)
+	defer s.free()
+	p := newPiece(s, b, from, to)
+	d := m.args.EmbSize
+	t0, t1 := int(b.Offsets[from]), int(b.Offsets[to])
+
+	all := opts.Pooling != checkpoint.CLS || opts.TokenEmbeddings || opts.Expression || opts.ZeroProbs
+	h := m.embed(s, p, opts.Domain)
+	var cells compute.Tensor
+	if all {
+		m.runLayers(s, h, p, len(m.layers))
+		cells = m.pool(s, h, p, opts.Pooling)
+	} else {
+		last := len(m.layers) - 1
+		m.runLayers(s, h, p, last)
+		cells = m.layers[last].runFirst(s, h, p.cells, p.first(), m.args.NHeads)
+	}
+	s.read(out.CellEmbeddings[from*d:to*d], cells)
+	if out.TokenEmbeddings != nil {
+		s.read(out.TokenEmbeddings[t0*d:t1*d], h)
+	}
+	if m.classifier != nil {
+		n := m.Classes()
+		s.read(out.Logits[from*n:to*n], m.classifier.run(s, cells))
+	}
+	if opts.DomainLogits {
+		n := m.domain.out.weight.Out()
+		s.read(out.DomainLogits[from*n:to*n], m.domain.run(s, cells))
+	}
+	if opts.Expression {
+		s.read(out.Expression[t0:t1], m.expression.run(s, h, opts.Domain))
+	}
+	if opts.ZeroProbs {
+		probs := out.ZeroProbs[t0:t1]
+		s.read(probs, m.zero.run(s, h, opts.Domain))
+		sigmoid(probs)
+	}
+	if opts.MVC {
+		m.runMVC(s, p, cells, opts.Domain, out, t0, t1)
+	}
+	if s.err != nil {
+		return fmt.Errorf("model: cells %d to %d: %w", from, to-1, s.err)
+	}
+	return nil
+}
+
+// embed returns the transformer's input for the tokens.
+func (m *Model) embed(s *scope, p *piece, domain int) compute.Tensor {
+	h := s.tensor(len(p.ids), m.args.EmbSize)
+	e := compute.Embedding{Table: m.genes, IDs: p.ids}
+	s.do(func() error {
+		if m.values.style == checkpoint.Scaling {
+			e.Scale = p.values
+			return s.dev.Embed(s.ctx, h, e)
+		}
+		table, rows, free, err := m.values.rows(s.ctx, s.dev, p.values)
+		if err != nil {
+			return err
+		}
+		defer free()
+		e.Values, e.Rows = table, rows
+		return s.dev.Embed(s.ctx, h, e)
+	})
+	if len(m.norms) > 0 {
+		n := m.norms[min(domain, len(m.norms)-1)]
+		s.do(func() error { return s.dev.Normalize(s.ctx, h, h, n.mean, n.scale, n.shift) })
+	}
+	return h
+}
+
+// runLayers runs the first n layers in place.
+func (m *Model) runLayers(s *scope, h compute.Tensor, p *piece, n int) {
+	w := newWorkspace(s, len(p.ids), m.args)
+	for i := range n {
+		m.layers[i].run(s, h, p.cells, m.args.NHeads, w)
+	}
+	s.release(w.qkv, w.attended, w.projected, w.hidden)
+}
+
+// pool returns the cells' embeddings from those of their tokens.
+func (m *Model) pool(s *scope, h compute.Tensor, p *piece, pooling string) compute.Tensor {
+	if pooling == checkpoint.CLS {
+		return s.gather(h, p.first())
+	}
+	n, d := len(p.offsets)-1, m.args.EmbSize
+	weights := p.values
+	if pooling == checkpoint.AvgPool {
+		weights = make([]float32, len(p.ids))
+		for c := range n {
+			length := p.offsets[c+1] - p.offsets[c]
+			for t := p.offsets[c]; t < p.offsets[c+1]; t++ {
+				weights[t] = 1 / float32(length)
+			}
+		}
+	}
+	dst := s.tensor(n, d)
+	s.do(func() error { return s.dev.Pool(s.ctx, dst, h, p.cells, weights) })
+	if pooling == checkpoint.AvgPool {
+		return dst
+	}
+	rows := make([]float32, n*d)
+	s.read(rows, dst)
+	for c := range n {
+		normalize(rows[c*d : (c+1)*d])
+	}
+	return s.upload(n, d, rows)
+}
+
+func (m *Model) runMVC(s *scope, p *piece, cells compute.Tensor, label int, out *Output, t0, t1 int) {
+	g := s.gather(m.genes, p.ids)
+	q := m.mvc.queries(s, g)
+	s.read(out.MVC[t0:t1], m.mvc.run(s, q, cells, p.cells, forLabel(m.mvc.cell, label)))
+	if m.mvc.zero == nil {
+		return
+	}
+	probs := out.MVCZeroProbs[t0:t1]
+	s.read(probs, m.mvc.run(s, q, cells, p.cells, forLabel(m.mvc.zero, label)))
+	shift := make([]float32, len(p.offsets)-1)
+	s.read(shift, s.linear(cells, forLabel(m.mvc.shift, label), compute.Identity))
+	for c, v := range shift {
+		for t := p.offsets[c]; t < p.offsets[c+1]; t++ {
+			probs[t] += v
+		}
+	}
+	sigmoid(probs)
+}
+
+// normalize divides by the L2 norm, at least 1e-12.
+func normalize(x []float32) {
+	var squares float64
+	for _, v := range x {
+		squares += float64(v) * float64(v)
+	}
+	norm := max(math.Sqrt(squares), 1e-12)
+	for i, v := range x {
+		x[i] = float32(float64(v) / norm)
+	}
+}
+
+func sigmoid(x []float32) {
+	for i, v := range x {
+		x[i] = float32(1 / (1 + math.Exp(-float64(v))))
+	}
+}

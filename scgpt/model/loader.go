@@ -1,0 +1,156 @@
+package model
+
+import (
+	"context"
+	"slices"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
+	"github.com/seed-ab6af24b/troupe/scgpt/compute"
+)
+
+// layerNormEps is the epsilon of every layer norm (PyTorch's default, which
+// scGPT keeps).
+const layerNormEps = 1e-5
+
+// loader uploads a checkpoint's tensors. It keeps the first error, after which
+// its methods do nothing, and everything that it has uploaded.
+type loader struct {
+	dev     compute.Device
+	ck      *checkpoint.Checkpoint
+	handles []interface{ Free() }
+	err     error
+}
+
+func (l *loader) fail(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+func (l *loader) has(name string) bool {
+	_, ok := l.ck.Tensor(name)
+	return ok
+}
+
+// shape returns a tensor's shape, nil if it is not there.
+func (l *loader) shape(name string) []int {
+	t, _ := l.ck.Tensor(name)
+	return t.Shape
+}
+
+// host returns a tensor's numbers; -1 in want fits any size.
+func (l *loader) host(name string, want ...int) []float32 {
+	if l.err != nil {
+		return nil
+	}
+	t, ok := l.ck.Tensor(name)
+	if !ok {
+		l.fail(invalidf(name, "the checkpoint lacks it"))
+		return nil
+	}
+	fits := len(t.Shape) == len(want)
+	for i := 0; fits && i < len(want); i++ {
+		fits = want[i] == t.Shape[i] || want[i] < 0
+	}
+	if !fits {
+		l.fail(invalidf(name, "shape %v, want %v", t.Shape, want))
+		return nil
+	}
+	data := t.Float32()
+	if data == nil {
+		l.fail(invalidf(name, "its numbers of type %s cannot be read as float32, or the checkpoint is closed", t.DType))
+	}
+	return data
+}
+
+func (l *loader) upload(rows, cols int, data []float32) compute.Tensor {
+	if l.err != nil {
+		return nil
+	}
+	t, err := l.dev.Upload(rows, cols, data)
+	if err != nil {
+		l.fail(err)
+		return nil
+	}
+	l.handles = append(l.handles, t)
+	return t
+}
+
+func (l *loader) uploadMatrix(out, in int, data []float32) compute.Matrix {
+	if l.err != nil {
+		return nil
+	}
+	m, err := l.dev.UploadMatrix(out, in, data)
+	if err != nil {
+		l.fail(err)
+		return nil
+	}
+	l.handles = append(l.handles, m)
+	return m
+}
+
+func (l *loader) vector(name string, n int) compute.Tensor {
+	return l.upload(1, n, l.host(name, n))
+}
+
+func (l *loader) matrix(name string, out, in int) compute.Matrix {
+	return l.uploadMatrix(out, in, l.host(name, out, in))
+}
+
+// linear is a fully connected layer.
+type linear struct {
+	weight compute.Matrix
+	bias   compute.Tensor
+}
+
+// linear loads name.weight (out × in) and name.bias.
+func (l *loader) linear(name string, out, in int) linear {
+	return linear{l.matrix(name+".weight", out, in), l.vector(name+".bias", out)}
+}
+
+func (l *loader) norm(name string, n int) compute.Norm {
+	return compute.Norm{Gamma: l.vector(name+".weight", n), Beta: l.vector(name+".bias", n), Eps: layerNormEps}
+}
+
+// normedTable loads an embedding table and normalises its rows: the layer
+// norm behind every table depends on nothing but the row.
+func (l *loader) normedTable(table, norm string, cols int) compute.Tensor {
+	shape := l.shape(table)
+	data := l.host(table, -1, cols)
+	if l.err != nil {
+		return nil
+	}
+	t := l.upload(shape[0], cols, data)
+	n := l.norm(norm, cols)
+	if l.err == nil {
+		l.fail(l.dev.AddLayerNorm(context.Background(), t, t, nil, n))
+	}
+	return t
+}
+
+// split cuts an out × in matrix into its first columns and the rest.
+func split(data []float32, out, in, first int) (left, right []float32) {
+	for r := range out {
+		row := data[r*in : (r+1)*in]
+		left = append(left, row[:first]...)
+		right = append(right, row[first:]...)
+	}
+	return left, right
+}
+
+func transpose(data []float32, rows, cols int) []float32 {
+	t := make([]float32, len(data))
+	for r := range rows {
+		for c := range cols {
+			t[c*rows+r] = data[r*cols+c]
+		}
+	}
+	return t
+}
+
+func (l *loader) free() {
+	for _, h := range slices.Backward(l.handles) {
+		h.Free()
+	}
+	l.handles = nil
+}

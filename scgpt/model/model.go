@@ -1,0 +1,119 @@
+package model
+
+import (
+	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
+	"github.com/seed-ab6af24b/troupe/scgpt/compute"
+)
+
+// Model is a checkpoint's network on a device. Its methods may be called from
+// several goroutines; the device runs one operation at a time, so that they
+// share its speed.
+type Model struct {
+	dev    compute.Device
+	args   checkpoint.Args
+	vocab  int
+	layers []layer
+	values valueEncoder
+	genes  compute.Tensor // LayerNorm(E), vocabulary × d
+	norms  []batchNorm    // none, one, or one for each domain
+
+	batch      *batchEncoder // nil without batch labels
+	classifier *classifier   // nil without
+	domain     *classifier   // the discriminator of batches, nil without
+	expression *exprDecoder  // nil without
+	zero       *exprDecoder  // nil without
+	mvc        *mvcDecoder   // nil without
+	weights    loader        // owns what is on the device
+}
+
+// Load lays the weights of a checkpoint out on a device. The checkpoint may
+// be closed afterwards. Tensors that inference does not use are ignored; a
+// missing or misshapen one of the encoder is an [*Error].
+func Load(dev compute.Device, ck *checkpoint.Checkpoint) (*Model, error) {
+	args := ck.Args()
+	m := &Model{dev: dev, args: args, weights: loader{dev: dev, ck: ck}}
+	l := &m.weights
+	d := args.EmbSize
+	if d < 1 || args.NHeads < 1 || d%args.NHeads != 0 || args.NLayers < 1 || args.DHid < 1 {
+		return nil, invalidf("args", "embsize %d, nheads %d, nlayers %d and d_hid %d describe no transformer", d, args.NHeads, args.NLayers, args.DHid)
+	}
+
+	m.genes = l.normedTable("encoder.embedding.weight", "encoder.enc_norm", d)
+	m.values = loadValueEncoder(l, args)
+	m.norms = loadBatchNorms(l, args)
+	for i := range args.NLayers {
+		m.layers = append(m.layers, loadLayer(l, args, i))
+	}
+	m.batch = loadBatchEncoder(l, d)
+	m.classifier = loadClassifier(l, "cls_decoder", d, compute.ReLU)
+	m.domain = loadClassifier(l, "grad_reverse_discriminator", d, compute.LeakyReLU)
+	m.expression = loadExprDecoder(l, "decoder.fc", d, m.batch)
+	m.zero = loadExprDecoder(l, "decoder.zero_logit", d, m.batch)
+	m.mvc = loadMVCDecoder(l, d, m.batch)
+	if b := m.batch; b != nil && args.Domains > 0 && b.labels != args.Domains {
+		l.fail(invalidf("batch_encoder", "%d batch labels, but %d domain-specific batch norms", b.labels, args.Domains))
+	}
+	if l.err != nil {
+		l.free()
+		return nil, l.err
+	}
+	l.ck = nil
+	m.vocab = m.genes.Rows()
+	return m, nil
+}
+
+// Close frees what the model holds on its device. The device stays open.
+func (m *Model) Close() error {
+	m.weights.free()
+	return nil
+}
+
+// EmbSize returns the width of embeddings.
+func (m *Model) EmbSize() int { return m.args.EmbSize }
+
+// Heads returns the number of attention heads.
+func (m *Model) Heads() int { return m.args.NHeads }
+
+// VocabSize returns the number of rows of the gene table; ids are below it.
+func (m *Model) VocabSize() int { return m.vocab }
+
+// Classes returns the number of the classifier's classes, 0 without one.
+func (m *Model) Classes() int {
+	if m.classifier == nil {
+		return 0
+	}
+	return m.classifier.out.weight.Out()
+}
+
+// Domains returns how many domains [Options.Domain] may choose from, 0 when
+// nothing in the model depends on it.
+func (m *Model) Domains() int {
+	n := 0
+	if len(m.norms) > 1 {
+		n = len(m.norms)
+	}
+	if m.batch != nil {
+		n = max(n, m.batch.labels)
+	}
+	return n
+}
+
+// Class returns the class of the model's device: results are equal bit by bit
+// within one class only.
+func (m *Model) Class() string { return m.dev.Class() }
+
+// BatchTokens returns the number of tokens with which the device works best.
+// Forward cuts larger batches itself.
+func (m *Model) BatchTokens() int { return m.dev.BatchTokens() }
+
+// BatchBytes estimates the device memory, beside the weights, of a forward
+// pass over cells of that many tokens in one piece. Forward needs no more
+// than it takes for BatchTokens, or for the longest cell if that is longer.
+func (m *Model) BatchBytes(tokens int) int64 {
+	d := int64(m.args.EmbSize)
+	const float = 4
+	// h, q, k, v, attention and its projection; the hidden layer.
+	perToken := 6*d + int64(m.args.DHid)
+	// The decoders of single tokens work after the layers, on as much.
+	return float * int64(tokens) * perToken
+}
