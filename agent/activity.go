@@ -51,6 +51,12 @@ func Retry(p *temporal.RetryPolicy) ActivityOption {
 	return func(o *workflow.ActivityOptions) { o.RetryPolicy = p }
 }
 
+// WaitForCancellation makes a cancelled call wait until the activity has ended,
+// instead of giving it up at once.
+func WaitForCancellation() ActivityOption {
+	return func(o *workflow.ActivityOptions) { o.WaitForCancellation = true }
+}
+
 // Summary is a line of Markdown that the web UI shows beside the activity.
 func Summary(text string) ActivityOption {
 	return func(o *workflow.ActivityOptions) { o.Summary = text }

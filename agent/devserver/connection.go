@@ -43,7 +43,7 @@ func connect(hostPort string) (*connection, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithUnaryInterceptor(toServiceError))
 	if err != nil {
-		return nil, fmt.Errorf("devserver: connection to %s: %w", hostPort, err)
+		return nil, fmt.Errorf("connection to %s: %w", hostPort, err)
 	}
 	return &connection{
 		hostPort: hostPort,
@@ -64,12 +64,17 @@ func toServiceError(ctx context.Context, method string, req, reply any, cc *grpc
 	return serviceerror.FromStatus(serviceerror.ToStatus(err))
 }
 
-// isTemporal reports whether a Temporal server answers.
-func (c *connection) isTemporal(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+// isTemporal reports whether a Temporal server answers at the address. Its only error is that of ctx.
+func isTemporal(ctx context.Context, addr string) (bool, error) {
+	c, err := connect(addr)
+	if err != nil {
+		return false, nil
+	}
+	defer func() { _ = c.close() }()
+	probe, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	_, err := c.workflow.GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
-	return err == nil
+	_, err = c.workflow.GetSystemInfo(probe, &workflowservice.GetSystemInfoRequest{})
+	return err == nil, ctx.Err()
 }
 
 // clusterID tells one Temporal server from another.
@@ -85,7 +90,7 @@ func (c *connection) awaitUsable(ctx context.Context, namespaces []string, attri
 	for _, namespace := range namespaces {
 		err := c.retry(ctx, func(ctx context.Context) error { return c.usable(ctx, namespace, attributes) })
 		if err != nil {
-			return fmt.Errorf("devserver: namespace %q of %s: %w", namespace, c.hostPort, err)
+			return fmt.Errorf("namespace %q of %s: %w", namespace, c.hostPort, err)
 		}
 	}
 	return nil
@@ -125,7 +130,7 @@ func (c *connection) ensure(ctx context.Context, namespaces []string, attributes
 			err = c.retry(ctx, func(ctx context.Context) error { return c.ensureSearchAttributes(ctx, namespace, attributes) })
 		}
 		if err != nil {
-			return fmt.Errorf("devserver: namespace %q of %s: %w", namespace, c.hostPort, err)
+			return fmt.Errorf("namespace %q of %s: %w", namespace, c.hostPort, err)
 		}
 	}
 	return nil

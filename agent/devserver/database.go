@@ -41,17 +41,16 @@ func openDatabase(file string) (*database, error) {
 
 	path, err := resolvePath(file)
 	if err != nil {
-		return nil, fmt.Errorf("devserver: database file: %w", err)
+		return nil, fmt.Errorf("database file %s: %w", file, err)
 	}
 	lock, err := lockFile(path)
 	if err != nil {
 		return nil, err
 	}
-	db := &database{sql: fileSQL(path), lock: lock}
-	if err := db.prepare(path); err != nil {
-		return nil, errors.Join(fmt.Errorf("devserver: database file %s: %w", path, err), db.close())
+	if err := prepareFile(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("database file %s: %w", path, err), lock.release())
 	}
-	return db, nil
+	return &database{sql: fileSQL(path), lock: lock}, nil
 }
 
 // fileSQL describes a database file. In WAL mode with synchronous=NORMAL a killed process loses nothing that was
@@ -70,8 +69,8 @@ func fileSQL(path string) *config.SQL {
 	}
 }
 
-// prepare gives a new or empty file its schema and refuses a file that is something else.
-func (db *database) prepare(path string) error {
+// prepareFile gives a new or empty file its schema and refuses a file that is something else.
+func prepareFile(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0:
@@ -82,13 +81,22 @@ func (db *database) prepare(path string) error {
 		return errors.New("is not a regular file")
 	}
 
+	return inspectFile(path)
+}
+
+// inspectFile refuses a database that is not the server's, before it is changed: setting WAL mode does that.
+func inspectFile(path string) error {
+	db := &database{sql: &config.SQL{
+		PluginName:        sqlite.PluginName,
+		DatabaseName:      uriPath(path),
+		ConnectAttributes: map[string]string{"mode": "rw"},
+	}}
 	admin, err := db.admin()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = admin.Close() }()
 	tables, err := admin.ListTables("")
-	if err != nil {
+	if err = errors.Join(err, admin.Close(), db.close()); err != nil {
 		return err
 	}
 	if !slices.Contains(tables, "namespaces") || !slices.Contains(tables, "executions_visibility") {
@@ -135,7 +143,7 @@ func (db *database) close() error {
 func dropConnections(admin sqlplugin.AdminDB) error {
 	err := admin.Exec("SELECT ?", badConn{})
 	if !errors.Is(err, driver.ErrBadConn) {
-		return fmt.Errorf("devserver: close of the database: %w", err)
+		return fmt.Errorf("close of the database: %w", err)
 	}
 	return nil
 }

@@ -19,6 +19,14 @@ func dynamicConfig(serverDefaults bool) dynamicconfig.StaticClient {
 
 		// A search attribute may be used as soon as it is registered, not a cache's lifetime later.
 		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): true,
+
+		// The server never stops the workers of these: they would poll its address for the life of the process, and
+		// each stop would wait a second for their polls. The scanners remove rows that a crash in mid-write or a task
+		// queue long unused left behind, which do no harm here; without its worker, a parent close policy is
+		// carried out by the history service itself.
+		dynamicconfig.TaskQueueScannerEnabled.Key():       false,
+		dynamicconfig.HistoryScannerEnabled.Key():         false,
+		dynamicconfig.EnableParentClosePolicyWorker.Key(): false,
 	}
 	if serverDefaults {
 		return values

@@ -42,7 +42,7 @@ func startEngine(o Options, port int, sql *config.SQL) (*engine, error) {
 		if e.server != nil {
 			_ = e.stop()
 		}
-		return nil, fmt.Errorf("devserver: start of the Temporal server: %w", err)
+		return nil, fmt.Errorf("temporal server: %w", err)
 	}
 	return e, nil
 }

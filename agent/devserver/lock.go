@@ -21,7 +21,7 @@ type InUseError struct {
 
 func (e *InUseError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "devserver: database file %s is in use by ", e.DBFile)
+	fmt.Fprintf(&b, "database file %s is in use by ", e.DBFile)
 	switch e.PID {
 	case 0:
 		b.WriteString("another process")
@@ -49,12 +49,12 @@ type fileLock struct {
 func lockFile(db string) (*fileLock, error) {
 	file, err := os.OpenFile(db+".lock", os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("devserver: lock of the database file: %w", err)
+		return nil, fmt.Errorf("lock of the database file: %w", err)
 	}
 	if err := tryLock(file); err != nil {
 		defer func() { _ = file.Close() }()
 		if !errors.Is(err, errLocked) {
-			return nil, fmt.Errorf("devserver: lock %s of the database file: %w", file.Name(), err)
+			return nil, fmt.Errorf("lock %s of the database file: %w", file.Name(), err)
 		}
 		inUse := &InUseError{DBFile: db}
 		inUse.PID, inUse.HostPort = readHolder(file)
@@ -74,10 +74,10 @@ func (l *fileLock) describe(hostPort string) error {
 		text += fmt.Sprintf("address %s\n", hostPort)
 	}
 	if err := l.file.Truncate(0); err != nil {
-		return fmt.Errorf("devserver: %w", err)
+		return err
 	}
 	if _, err := l.file.WriteAt([]byte(text), 0); err != nil {
-		return fmt.Errorf("devserver: %w", err)
+		return err
 	}
 	return nil
 }

@@ -26,11 +26,11 @@ func (db *database) createNamespaces(ctx context.Context, names []string, attrib
 	for i, name := range names {
 		var err error
 		if configs[i], err = sqliteschema.NewNamespaceConfig(clusterName, name, false, nil); err != nil {
-			return fmt.Errorf("devserver: namespace %q: %w", name, err)
+			return fmt.Errorf("namespace %q: %w", name, err)
 		}
 	}
 	if err := sqliteschema.CreateNamespaces(db.sql, configs...); err != nil {
-		return fmt.Errorf("devserver: %w", err)
+		return err
 	}
 	if len(attributes) == 0 {
 		return nil
@@ -38,12 +38,12 @@ func (db *database) createNamespaces(ctx context.Context, names []string, attrib
 
 	conn, err := sql.NewSQLDB(sqlplugin.DbKindMain, db.sql, resolver.NewNoopResolver(), log.NewNoopLogger(), metrics.NoopMetricsHandler)
 	if err != nil {
-		return fmt.Errorf("devserver: %w", err)
+		return err
 	}
 	defer func() { _ = conn.Close() }()
 	for _, name := range names {
 		if err := addSearchAttributes(ctx, conn, name, attributes); err != nil {
-			return fmt.Errorf("devserver: search attributes of namespace %q: %w", name, err)
+			return fmt.Errorf("search attributes of namespace %q: %w", name, err)
 		}
 	}
 	return nil
@@ -56,7 +56,7 @@ func addSearchAttributes(ctx context.Context, conn sqlplugin.DB, namespace strin
 		return err
 	}
 	if len(rows) != 1 {
-		return fmt.Errorf("%d rows in table namespaces, but one was expected", len(rows))
+		return fmt.Errorf("table namespaces has %d rows of that name, but must have one", len(rows))
 	}
 	row := rows[0]
 	serializer := serialization.NewSerializer()

@@ -65,17 +65,17 @@ func (o Options) withDefaults() (Options, error) {
 		o.Host = DefaultHost
 	default:
 		if net.ParseIP(o.Host) == nil {
-			return o, fmt.Errorf("devserver: Options.Host is %q, but must be an IP address or localhost", o.Host)
+			return o, fmt.Errorf("Options.Host is %q, but must be an IP address or localhost", o.Host)
 		}
 	}
 	if o.Port < AnyPort || o.Port > 65535 {
-		return o, fmt.Errorf("devserver: Options.Port is %d, but must be 1 to 65535, 0 (%d) or AnyPort (-1)", o.Port, DefaultPort)
+		return o, fmt.Errorf("Options.Port is %d, but must be 1 to 65535, 0 (%d) or AnyPort (-1)", o.Port, DefaultPort)
 	}
 	if o.UIPort < NoUI || o.UIPort > 65535 {
-		return o, fmt.Errorf("devserver: Options.UIPort is %d, but must be 1 to 65535, 0 (%d) or NoUI (-1)", o.UIPort, DefaultUIPort)
+		return o, fmt.Errorf("Options.UIPort is %d, but must be 1 to 65535, 0 (%d) or NoUI (-1)", o.UIPort, DefaultUIPort)
 	}
 	if o.UIPort > 0 && o.UIPort == o.Port {
-		return o, fmt.Errorf("devserver: Options.Port and Options.UIPort are both %d", o.Port)
+		return o, fmt.Errorf("Options.Port and Options.UIPort are both %d", o.Port)
 	}
 	if o.UIPort == 0 && o.Port != AnyPort {
 		o.UIPort = DefaultUIPort
@@ -87,7 +87,7 @@ func (o Options) withDefaults() (Options, error) {
 	names := []string{DefaultNamespace}
 	for _, name := range o.Namespaces {
 		if name == "" || strings.TrimSpace(name) != name {
-			return o, fmt.Errorf("devserver: Options.Namespaces holds %q, but a name is neither empty nor begins or ends with a space", name)
+			return o, fmt.Errorf("Options.Namespaces holds %q, but a name is neither empty nor begins or ends with a space", name)
 		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)
@@ -97,7 +97,7 @@ func (o Options) withDefaults() (Options, error) {
 
 	for name, kind := range o.SearchAttributes {
 		if _, ok := enumspb.IndexedValueType_name[int32(kind)]; !ok || kind == enumspb.INDEXED_VALUE_TYPE_UNSPECIFIED || name == "" {
-			return o, fmt.Errorf("devserver: Options.SearchAttributes[%q] = %v is not a type of search attribute", name, kind)
+			return o, fmt.Errorf("Options.SearchAttributes[%q] = %v is not a type of search attribute", name, kind)
 		}
 	}
 	if o.Logger == nil {

@@ -2,6 +2,7 @@ package devserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -23,21 +24,23 @@ func listening(ctx context.Context, addr string) bool {
 	return true
 }
 
-// bindable reports whether host:port can be bound.
-func bindable(host string, port int) bool {
+// errTaken is why a port can't be used on which listening found somebody.
+var errTaken = errors.New("it is taken by another program")
+
+// bindable returns why host:port can't be bound, or nil.
+func bindable(host string, port int) error {
 	l, err := net.Listen("tcp", hostPort(host, port))
 	if err != nil {
-		return false
+		return err
 	}
-	_ = l.Close()
-	return true
+	return l.Close()
 }
 
 // freePort returns a port of host that is free now.
 func freePort(host string) (int, error) {
 	l, err := net.Listen("tcp", hostPort(host, 0))
 	if err != nil {
-		return 0, fmt.Errorf("devserver: no free port on %s: %w", host, err)
+		return 0, fmt.Errorf("no free port on %s: %w", host, err)
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port, nil
@@ -49,7 +52,7 @@ func freePorts(n int) ([]int, error) {
 	for i := range ports {
 		l, err := net.Listen("tcp", hostPort(DefaultHost, 0))
 		if err != nil {
-			return nil, fmt.Errorf("devserver: no free port on %s: %w", DefaultHost, err)
+			return nil, fmt.Errorf("no free port on %s: %w", DefaultHost, err)
 		}
 		// Held until all are chosen, lest one is given out twice.
 		defer func() { _ = l.Close() }()

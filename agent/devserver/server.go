@@ -38,7 +38,7 @@ type Server struct {
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	o, err := opts.withDefaults()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("devserver: %w", err)
 	}
 	for attempt := 1; ; attempt++ {
 		s := &Server{}
@@ -47,12 +47,12 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 			return s, nil
 		}
 		_ = s.Stop()
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("devserver: start: %w", context.Cause(ctx))
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+			err = fmt.Errorf("%w: %w", cause, err)
 		}
 		var taken *net.OpError
-		if attempt == startAttempts || !errors.As(err, &taken) || taken.Op != "listen" {
-			return nil, err
+		if ctx.Err() != nil || attempt == startAttempts || !errors.As(err, &taken) || taken.Op != "listen" {
+			return nil, fmt.Errorf("devserver: start: %w", err)
 		}
 		o.Logger.Info("a port was taken meanwhile, choosing again", "error", err)
 	}
@@ -98,16 +98,14 @@ func (s *Server) choosePort(ctx context.Context, o Options) (int, error) {
 		return freePort(o.Host)
 	}
 	addr := hostPort(o.dialHost(), o.Port)
-	if !listening(ctx, addr) && bindable(o.Host, o.Port) {
-		return o.Port, nil
-	}
-
-	c, err := connect(addr)
-	if err != nil {
+	notBound := errTaken
+	if !listening(ctx, addr) {
+		if notBound = bindable(o.Host, o.Port); notBound == nil {
+			return o.Port, nil
+		}
+	} else if found, err := isTemporal(ctx, addr); err != nil {
 		return 0, err
-	}
-	defer func() { _ = c.close() }()
-	if c.isTemporal(ctx) {
+	} else if found {
 		s.used = true
 		notice := "using the Temporal server that already runs at " + addr
 		if o.DBFile != "" {
@@ -116,15 +114,13 @@ func (s *Server) choosePort(ctx context.Context, o Options) (int, error) {
 		s.notices = append(s.notices, notice)
 		return o.Port, nil
 	}
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
+
 	port, err := freePort(o.Host)
 	if err != nil {
 		return 0, err
 	}
-	s.notices = append(s.notices, fmt.Sprintf("port %d is taken by another program, so the Temporal server listens on %s",
-		o.Port, hostPort(o.dialHost(), port)))
+	s.notices = append(s.notices, fmt.Sprintf("the Temporal server listens on %s instead of port %d: %v",
+		hostPort(o.dialHost(), port), o.Port, notBound))
 	return port, nil
 }
 
@@ -151,29 +147,30 @@ func (s *Server) launch(ctx context.Context, o Options, port int) error {
 
 // startUI finds the UI of a server that is used, or starts one.
 func (s *Server) startUI(ctx context.Context, o Options, c *connection) error {
-	busy := o.UIPort != 0 && listening(ctx, hostPort(o.dialHost(), o.UIPort))
-	if busy && s.used {
-		found := "http://" + hostPort(o.dialHost(), o.UIPort)
-		if showsSameServer(ctx, found, c) {
-			s.uiURL = found
+	var l net.Listener
+	var notBound error
+	switch addr := hostPort(o.dialHost(), o.UIPort); {
+	case o.UIPort == 0: // any port
+	case listening(ctx, addr):
+		if s.used && showsSameServer(ctx, "http://"+addr, c) {
+			s.uiURL = "http://" + addr
 			return nil
 		}
-	}
-	var l net.Listener
-	var err error
-	if !busy {
-		l, err = net.Listen("tcp", hostPort(o.Host, o.UIPort))
+		notBound = errTaken
+	default:
+		l, notBound = net.Listen("tcp", hostPort(o.Host, o.UIPort))
 	}
 	if l == nil {
+		var err error
 		if l, err = net.Listen("tcp", hostPort(o.Host, 0)); err != nil {
-			return fmt.Errorf("devserver: web UI: %w", err)
+			return fmt.Errorf("web UI: %w", err)
 		}
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	s.uiURL = "http://" + hostPort(o.dialHost(), port)
-	if o.UIPort != 0 && port != o.UIPort {
-		s.notices = append(s.notices, fmt.Sprintf("port %d is taken by another program, so the web UI is at %s", o.UIPort, s.uiURL))
+	s.uiURL = "http://" + hostPort(o.dialHost(), l.Addr().(*net.TCPAddr).Port)
+	if notBound != nil {
+		s.notices = append(s.notices, fmt.Sprintf("the web UI is at %s instead of port %d: %v", s.uiURL, o.UIPort, notBound))
 	}
+	var err error
 	s.ui, err = startUI(l, s.hostPort, o.Logger)
 	return err
 }
@@ -244,7 +241,9 @@ func (s *Server) Stop() error {
 		if s.db != nil {
 			errs = append(errs, s.db.close())
 		}
-		s.stopErr = errors.Join(errs...)
+		if err := errors.Join(errs...); err != nil {
+			s.stopErr = fmt.Errorf("devserver: stop: %w", err)
+		}
 	})
 	return s.stopErr
 }

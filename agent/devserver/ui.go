@@ -35,7 +35,7 @@ type webUI struct {
 func startUI(l net.Listener, hostPort string, log *slog.Logger) (*webUI, error) {
 	handler, conn, err := uiHandler(hostPort)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("devserver: web UI: %w", err), l.Close())
+		return nil, errors.Join(fmt.Errorf("web UI: %w", err), l.Close())
 	}
 	u := &webUI{
 		server: &http.Server{

@@ -35,7 +35,7 @@ type AnalysisWorkflowRequest struct {
 	// for some 15 s of work each.
 	ShardCells int `json:"shard_cells,omitempty"`
 	// MaxShardsInFlight bounds the shards that are scheduled at a time;
-	// 0 means 4.
+	// 0 means 16.
 	MaxShardsInFlight int `json:"max_shards_in_flight,omitempty"`
 	// Resume is set by the workflow itself when it continues as new.
 	Resume *Resume `json:"resume,omitempty"`

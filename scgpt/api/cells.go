@@ -58,9 +58,15 @@ type GeneMatch struct {
 	Total   int     `json:"total"`
 	Matched int     `json:"matched"`
 	Share   float64 `json:"share"`
-	// Unmatched holds the first of the genes that were not found.
-	Unmatched []string `json:"unmatched,omitempty"`
-	// Duplicates holds the first of the names that stand more than once in
-	// the file; the first column of each was used.
-	Duplicates []string `json:"duplicates,omitempty"`
+	// Unmatched holds the first of the UnmatchedCount genes that were not
+	// found.
+	UnmatchedCount int      `json:"unmatched_count"`
+	Unmatched      []string `json:"unmatched,omitempty"`
+	// Duplicates holds the first of the DuplicateCount columns that were left
+	// out because an earlier one is the same gene.
+	DuplicateCount int      `json:"duplicate_count"`
+	Duplicates     []string `json:"duplicates,omitempty"`
+	// MappedFromSymbols counts the genes found by a column of symbols instead
+	// of the index.
+	MappedFromSymbols int `json:"mapped_from_symbols"`
 }

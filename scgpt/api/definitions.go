@@ -21,10 +21,13 @@ var (
 		agent.StartToClose(10*time.Minute), agent.Heartbeat(HeartbeatTimeout))
 	// EmbedShard computes the embeddings of a run of cells into a file.
 	EmbedShard = agent.NewActivity[ShardRequest, Shard](Domain, "embed_shard",
-		agent.StartToClose(10*time.Minute), agent.Heartbeat(HeartbeatTimeout))
+		agent.StartToClose(10*time.Minute), agent.Heartbeat(HeartbeatTimeout), agent.WaitForCancellation())
 	// AnnotateCellTypes labels the cells of a file and writes an annotated copy.
 	AnnotateCellTypes = agent.NewActivity[AnnotationRequest, AnnotationResponse](Domain, "annotate_cell_types",
 		agent.StartToClose(10*time.Minute), agent.Heartbeat(HeartbeatTimeout))
+	// DiscardShards removes the shard files of a plan.
+	DiscardShards = agent.NewActivity[Plan, Discarded](Domain, "discard_shards",
+		agent.StartToClose(time.Minute), agent.ScheduleToClose(5*time.Minute))
 	// GetGeneEmbeddings returns the model's vectors of genes.
 	GetGeneEmbeddings = agent.NewActivity[EmbeddingRequest, EmbeddingResponse](Domain, "get_gene_embeddings",
 		agent.StartToClose(5*time.Minute), agent.Heartbeat(HeartbeatTimeout))

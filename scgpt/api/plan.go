@@ -83,3 +83,9 @@ type Shard struct {
 	Reused  bool    `json:"reused"`
 	Seconds float64 `json:"seconds"`
 }
+
+// Discarded is what [DiscardShards] returns.
+type Discarded struct {
+	// Files counts the files removed.
+	Files int `json:"files"`
+}

@@ -1,0 +1,137 @@
+package devserver
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+	"go.uber.org/goleak"
+)
+
+// childFile makes the test binary a program that serves this database file, says where, and runs until it is killed.
+const childFile = "DEVSERVER_TEST_CHILD_FILE"
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(childFile); file != "" {
+		os.Exit(serveAsChild(file))
+	}
+	goleak.VerifyTestMain(m,
+		// The services connect to each other and never close these connections; what stays is one parked
+		// goroutine for each of the callback queues of a connection, without a socket.
+		goleak.IgnoreTopFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
+		// The server keeps its sql.DB for the life of the process; its connection is closed, this goroutine waits.
+		goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
+	)
+}
+
+func serveAsChild(file string) int {
+	s, err := Start(context.Background(), Options{Port: AnyPort, UIPort: NoUI, DBFile: file})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println(s.HostPort())
+	_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent
+	return 0
+}
+
+// startChild returns a running child and its address.
+func startChild(t *testing.T, file string) (*exec.Cmd, string) {
+	t.Helper()
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), exe)
+	cmd.Env = append(os.Environ(), childFile+"="+file)
+	cmd.Stderr = os.Stderr
+	_, err = cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	line, _, err := bufio.NewReader(out).ReadLine()
+	require.NoError(t, err)
+	require.Regexp(t, `^127\.0\.0\.1:\d+$`, string(line))
+	return cmd, string(line)
+}
+
+// start starts a server that stops with the test.
+func start(t testing.TB, opts Options) *Server {
+	t.Helper()
+	if opts.Port == 0 {
+		opts.Port = AnyPort
+	}
+	s, err := Start(t.Context(), opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	return s
+}
+
+func dial(t testing.TB, hostPort, namespace string) client.Client {
+	t.Helper()
+	c, err := client.Dial(client.Options{HostPort: hostPort, Namespace: namespace, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+const queue = "q"
+
+// startWorker runs the workflows below.
+func startWorker(t testing.TB, c client.Client) {
+	t.Helper()
+	w := worker.New(c, queue, worker.Options{WorkerStopTimeout: time.Second})
+	w.RegisterWorkflow(hello)
+	w.RegisterWorkflow(waitForWord)
+	w.RegisterWorkflow(twoActivities)
+	w.RegisterWorkflow(sleeps)
+	w.RegisterActivity(noop)
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+}
+
+func hello(_ workflow.Context, name string) (string, error) { return "Hello " + name, nil }
+
+func waitForWord(ctx workflow.Context) (string, error) {
+	var word string
+	workflow.GetSignalChannel(ctx, "word").Receive(ctx, &word)
+	return word, nil
+}
+
+func twoActivities(ctx workflow.Context) error {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
+	if err := workflow.ExecuteActivity(ctx, noop).Get(ctx, nil); err != nil {
+		return err
+	}
+	return workflow.ExecuteActivity(ctx, noop).Get(ctx, nil)
+}
+
+func noop(context.Context) error { return nil }
+
+func sleeps(ctx workflow.Context, n int, d time.Duration) error {
+	for range n {
+		if err := workflow.Sleep(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// requireHello runs one workflow. It does not retry: a server that Start returned must be usable at once.
+func requireHello(t testing.TB, c client.Client) {
+	t.Helper()
+	run, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: queue}, hello, "Ada")
+	require.NoError(t, err)
+	var got string
+	require.NoError(t, run.Get(t.Context(), &got))
+	require.Equal(t, "Hello Ada", got)
+}
