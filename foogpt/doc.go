@@ -14,6 +14,9 @@
 //	activity.go      the work
 //
 // then register it beside the others: registry.Registry.Register(foogpt.New()).
+// An agent that asks a remote service, a language model say, does so in its
+// activity, with the client as a field that Start connects, and returns errors
+// classed as in package retry: the policy of the domain does the rest.
 //
 // # Naming
 //
