@@ -1,0 +1,61 @@
+package tokens
+
+import (
+	"fmt"
+	"strings"
+)
+
+// CellError is a cell whose values cannot be binned, or that is no row of the
+// matrix that the genes were matched for.
+type CellError struct {
+	// Row is the cell's row.
+	Row int
+	// Reason names the gene, the value, and what would be right.
+	Reason string
+}
+
+func (e *CellError) Error() string { return fmt.Sprintf("cell %d: %s", e.Row, e.Reason) }
+
+// ErrorType returns "InvalidDataError": trying again will not help.
+func (e *CellError) ErrorType() string { return "InvalidDataError" }
+
+// MatchError is a matrix with too few genes of the vocabulary.
+type MatchError struct {
+	// Report says what was found and what was not.
+	Report Report
+	// MinShare is the share that was asked for.
+	MinShare float64
+}
+
+func (e *MatchError) Error() string {
+	var b strings.Builder
+	r := e.Report
+	fmt.Fprintf(&b, "only %d of %d genes (%.1f %%) are in the model's vocabulary, less than %.1f %%", r.Matched, r.Total, 100*r.Share, 100*e.MinShare)
+	if len(r.Unmatched) > 0 {
+		fmt.Fprintf(&b, "; not found: %s", strings.Join(quoted(r.Unmatched, 5), ", "))
+		if r.UnmatchedCount > 5 {
+			b.WriteString(", …")
+		}
+	}
+	switch {
+	case r.EnsemblIDs > 0:
+		fmt.Fprintf(&b, "; %d of the names are Ensembl ids: name the column with the gene symbols or give a table from id to symbol", r.EnsemblIDs)
+	case r.OtherCase > 0:
+		fmt.Fprintf(&b, "; %d of them would match in capitals: symbols are case-sensitive, and those of mouse are no human genes", r.OtherCase)
+	default:
+		b.WriteString("; name the column with the gene symbols")
+	}
+	fmt.Fprintf(&b, ", or lower the least share of matched genes below %.3g", r.Share)
+	return b.String()
+}
+
+// ErrorType returns "InvalidDataError": trying again will not help.
+func (e *MatchError) ErrorType() string { return "InvalidDataError" }
+
+func quoted(names []string, most int) []string {
+	out := make([]string, 0, most)
+	for _, name := range names[:min(len(names), most)] {
+		out = append(out, fmt.Sprintf("%q", name))
+	}
+	return out
+}
