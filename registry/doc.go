@@ -1,0 +1,55 @@
+// Package registry runs agents: each with a client connection, a worker,
+// options and a supervisor of its own, so that one agent's trouble stays its
+// own.
+//
+//	reg := registry.New(registry.Options{}) // TEMPORAL_* and temporal.toml
+//	err := errors.Join(
+//		reg.Register(scgpt.New(scgpt.Options{Models: dir})),
+//		reg.Register(greeter.New("Hello")))
+//	...
+//	err = reg.Run(ctx) // until ctx ends; then drains
+//
+// Agents may be registered and removed while the registry runs.
+//
+// # Connection
+//
+// Without further options each agent's client is configured the way Temporal's
+// own tools are: by the environment variables TEMPORAL_ADDRESS,
+// TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_* and so on, and by the
+// profile of temporal.toml that TEMPORAL_PROFILE names. [Options] can change
+// what results, or provide clients by a function or a client that the program
+// has already. With TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID both
+// set, workers join that worker deployment version.
+//
+// # Supervision
+//
+// The server may be away when a registry starts, and may go away later. What
+// goes wrong while an agent is connected, started and run (no server, no such
+// namespace, an error or a panic of its Start, a fatal error of its worker) is
+// logged, shown in [Status] and tried again with a growing, jittered delay,
+// without end. Each time the agent gets a new client and a new worker, for an
+// SDK worker cannot be started twice. Only two kinds of error are final: worker
+// options that the SDK refuses, and an error of Start that is classed as final
+// in the sense of package retry (a corrupt model, say). See [State].
+//
+// # Ready
+//
+// An agent is ready when its Start has returned, its health check passes, and
+// the server itself lists the agent's worker as a poller of the task queue.
+// That is checked all the time: within 10 s of losing the server no agent is
+// ready any more.
+//
+// # Stopping
+//
+// An agent is stopped in steps, which together take no longer than its stop
+// timeout:
+//
+//  1. The worker stops polling. Activities that run may finish.
+//  2. Shortly before the timeout the contexts of activities that still run are
+//     cancelled, with worker.ErrWorkerShutdown as their cause.
+//  3. When the worker has stopped, the agent's Stop is called, then the client
+//     is closed.
+//  4. What did not stop in time is named by a [StopError]. The agent's Stop is
+//     not called while one of its activities still runs: it might release what
+//     the activity uses. It is called when the activity returns at last.
+package registry

@@ -1,0 +1,103 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/seed-ab6af24b/troupe/retry"
+)
+
+// ErrNotRunnable is what Run returns on a registry that runs or has run, and
+// what Register returns on one that has stopped.
+var ErrNotRunnable = errors.New("a registry runs once")
+
+// NotFoundError says that no agent of that name is registered.
+type NotFoundError struct {
+	Agent string
+	// Registered lists the names that there are, sorted.
+	Registered []string
+}
+
+func (e *NotFoundError) Error() string {
+	if len(e.Registered) == 0 {
+		return fmt.Sprintf("no agent %q: none is registered", e.Agent)
+	}
+	return fmt.Sprintf("no agent %q: registered are %s", e.Agent, quoted(e.Registered))
+}
+
+// ConflictError says that an agent cannot be registered beside another one.
+type ConflictError struct {
+	Agent, Other string
+	// Reason tells what both claim.
+	Reason string
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("agent %q conflicts with the registered agent %q: %s", e.Agent, e.Other, e.Reason)
+}
+
+// StopError says what kept an agent from stopping in time.
+type StopError struct {
+	Agent   string
+	Timeout time.Duration
+	// Running are the activities that ignored their cancellation.
+	Running []RunningActivity
+	// Doing is what the supervisor waited for if no activity ran.
+	Doing string
+}
+
+func (e *StopError) Error() string {
+	if len(e.Running) == 0 {
+		return fmt.Sprintf("agent %q did not stop within %v: it is %s", e.Agent, e.Timeout, e.Doing)
+	}
+	names := make([]string, len(e.Running))
+	for i, a := range e.Running {
+		names[i] = a.String()
+	}
+	return fmt.Sprintf("agent %q did not stop within %v: still running: %s", e.Agent, e.Timeout, strings.Join(names, ", "))
+}
+
+// PanicError is a panic of an agent's method, caught.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// permanentError marks an error that trying again does not cure.
+type permanentError struct{ error }
+
+func (e permanentError) Unwrap() error { return e.error }
+
+// permanent reports whether to give an agent up. A class counts only where the
+// error names it: a missing file alone may be a volume or a socket that is
+// about to appear.
+func permanent(err error) bool {
+	var (
+		marked permanentError
+		typed  interface{ ErrorType() string }
+		app    *temporal.ApplicationError
+	)
+	switch {
+	case errors.As(err, &marked):
+		return true
+	case errors.As(err, &app):
+		return app.NonRetryable()
+	case errors.As(err, &typed):
+		return retry.Class(typed.ErrorType()).Final()
+	}
+	return false
+}
+
+func quoted(names []string) string {
+	q := make([]string, len(names))
+	for i, n := range names {
+		q[i] = fmt.Sprintf("%q", n)
+	}
+	return strings.Join(q, ", ")
+}

@@ -1,0 +1,151 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/seed-ab6af24b/troupe/agent"
+)
+
+// life is one worker's, from dialling the server to closing the client. It is
+// lived in the supervisor's goroutine: what hangs in it holds nobody up but
+// itself, because stop does not wait for it beyond the deadline.
+type life struct {
+	*supervisor
+
+	client   client.Client
+	worker   worker.Worker
+	identity string
+	types    []enumspb.TaskQueueType
+	// cancelActivities ends the contexts of all activities.
+	cancelActivities context.CancelCauseFunc
+	// fatal receives the error that ended the worker.
+	fatal chan error
+
+	// stopErr is the error of the agent's Stop.
+	stopErr error
+	// readyFor is how long the agent was ready the last time.
+	readyFor time.Duration
+}
+
+// live returns the error that ended the life, or stopErr if ctx did.
+func (l *life) live(ctx context.Context) (err error) {
+	l.board.doing("connecting to " + l.connection.target)
+	var closeClient func()
+	err = guard("connect", func() (err error) {
+		l.client, closeClient, err = l.connection.dial(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := guard("close client", func() error { closeClient(); return nil }); err != nil {
+			l.log.Warn("Closing the client failed", "error", err)
+		}
+	}()
+
+	defer func() {
+		l.stopErr = l.stopAgent()
+		if err == nil {
+			err = l.stopErr
+		}
+	}()
+	if err := l.startAgent(ctx); err != nil {
+		return err
+	}
+
+	if err := l.buildWorker(); err != nil {
+		return permanentError{err}
+	}
+	defer l.drain()
+	l.board.doing("starting its worker")
+	if err := guard("start worker", l.worker.Start); err != nil {
+		return err
+	}
+	return l.watch(ctx)
+}
+
+func (l *life) startAgent(ctx context.Context) error {
+	starter, ok := l.agent.(agent.Starter)
+	if !ok {
+		return nil
+	}
+	l.board.doing("in its Start")
+	return guard("start", func() error { return starter.Start(ctx) })
+}
+
+func (l *life) buildWorker() error {
+	l.fatal = make(chan error, 1)
+	var opts worker.Options
+	opts, l.cancelActivities = instrument(l.workerOpts, l.name, l.running, func(err error) { l.fatal <- err })
+	l.identity, l.types = opts.Identity, polledTypes(opts)
+	err := guard("build worker", func() error {
+		l.worker = l.newWorker(l.client, l.queue, opts)
+		agent.RegisterWorkflows(l.worker, l.agent)
+		agent.RegisterActivities(l.worker, l.agent)
+		return nil
+	})
+	if err != nil {
+		l.cancelActivities(nil)
+		return err
+	}
+	l.board.write(func(s *Status) { s.Identity = l.identity })
+	return nil
+}
+
+// watch keeps the agent's state true until ctx ends (nil) or the worker fails.
+func (l *life) watch(ctx context.Context) error {
+	l.board.doing("waiting for the server to list its worker")
+	var (
+		checker = newChecker(l)
+		delay   = firstCheck
+		timer   = time.NewTimer(0)
+		since   time.Time // of the present readiness, zero without
+	)
+	defer timer.Stop()
+	defer func() {
+		if !since.IsZero() {
+			l.readyFor = time.Since(since)
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-l.fatal:
+			l.board.enter(StateStarting, "")
+			return fmt.Errorf("worker: %w", err)
+		case <-timer.C:
+		}
+		err := checker.check(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		switch {
+		case err == nil && since.IsZero():
+			since = time.Now()
+			if l.board.enter(StateReady, "") {
+				l.log.Info("Agent is ready", "taskQueue", l.queue, "namespace", l.connection.namespace, "identity", l.identity)
+			}
+		case err != nil && !since.IsZero():
+			l.readyFor, since, delay = time.Since(since), time.Time{}, firstCheck
+			l.board.failed(err)
+			l.board.enter(StateStarting, "waiting to become ready again")
+			l.log.Warn("Agent is not ready any more", "error", err)
+		case err != nil:
+			l.board.failed(err)
+		}
+		if since.IsZero() {
+			delay = min(2*delay, l.options.CheckInterval)
+		} else {
+			delay = l.options.CheckInterval
+		}
+		timer.Reset(delay)
+	}
+}

@@ -1,0 +1,88 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+
+	"github.com/seed-ab6af24b/troupe/agent"
+)
+
+const (
+	// firstCheck is half the delay between the first two checks of an agent
+	// that is not ready; it doubles up to the check interval.
+	firstCheck = 10 * time.Millisecond
+	// checkTimeout bounds a check. With the longest check interval a lost
+	// server is noticed within 8 s.
+	checkTimeout = 3 * time.Second
+)
+
+// checker finds out whether an agent is ready.
+type checker struct {
+	*life
+	health <-chan error // result of the health check under way, if any
+}
+
+func newChecker(l *life) *checker { return &checker{life: l} }
+
+// check returns why the agent is not ready, or nil.
+func (c *checker) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	for _, t := range c.types {
+		if err := c.checkPolled(ctx, t); err != nil {
+			return err
+		}
+	}
+	return c.checkHealth(ctx)
+}
+
+// checkPolled asks the server whether it knows the worker as a poller.
+func (c *checker) checkPolled(ctx context.Context, t enumspb.TaskQueueType) error {
+	answer, err := c.client.DescribeTaskQueue(ctx, c.queue, t)
+	if err != nil {
+		return fmt.Errorf("describe task queue %q: %w", c.queue, err)
+	}
+	listed := slices.ContainsFunc(answer.GetPollers(), func(p *taskqueuepb.PollerInfo) bool {
+		return p.GetIdentity() == c.identity
+	})
+	if !listed {
+		return fmt.Errorf("the server does not list %s among the %s pollers of task queue %q", c.identity, t, c.queue)
+	}
+	return nil
+}
+
+// checkHealth asks the agent, if it can be asked. A check that does not return
+// in time counts as failed, and no other is started beside it.
+func (c *checker) checkHealth(ctx context.Context) error {
+	h, ok := c.agent.(agent.HealthChecker)
+	if !ok {
+		return nil
+	}
+	select {
+	case <-c.health: // an answer that came too late says nothing about now
+		c.health = nil
+	default:
+	}
+	if c.health == nil {
+		result := make(chan error, 1)
+		c.health = result
+		go func() {
+			result <- guard("health check", func() error { return h.CheckHealth(ctx) })
+		}()
+	}
+	select {
+	case err := <-c.health:
+		c.health = nil
+		if ctx.Err() == nil {
+			return err
+		}
+	case <-ctx.Done():
+	}
+	return errors.New("health check: no answer in time")
+}

@@ -1,0 +1,106 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
+)
+
+// RunningActivity is an activity execution in this process.
+type RunningActivity struct {
+	Type string
+	// WorkflowID is empty for an activity that no workflow started.
+	WorkflowID string
+	Attempt    int32
+	Since      time.Time
+}
+
+func (a RunningActivity) String() string {
+	s := fmt.Sprintf("activity %s", a.Type)
+	if a.WorkflowID != "" {
+		s += fmt.Sprintf(" of workflow %s", a.WorkflowID)
+	}
+	return fmt.Sprintf("%s (attempt %d, for %v)", s, a.Attempt, time.Since(a.Since).Round(time.Millisecond))
+}
+
+// running knows which activities of an agent run.
+type running struct {
+	interceptor.WorkerInterceptorBase
+
+	mu         sync.Mutex
+	last       uint64
+	activities map[uint64]RunningActivity
+	idle       chan struct{} // closed when the last one ends; nil if nobody waits
+}
+
+func newRunning() *running { return &running{activities: map[uint64]RunningActivity{}} }
+
+// list returns what runs, the oldest first.
+func (r *running) list() []RunningActivity {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Values(r.activities), func(a, b RunningActivity) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Type, b.Type), cmp.Compare(a.WorkflowID, b.WorkflowID))
+	})
+}
+
+// none returns a channel that is closed as soon as nothing runs.
+func (r *running) none() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.idle == nil {
+		r.idle = make(chan struct{})
+	}
+	idle := r.idle
+	if len(r.activities) == 0 {
+		close(r.idle)
+		r.idle = nil
+	}
+	return idle
+}
+
+func (r *running) begin(a RunningActivity) (end func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	id := r.last
+	r.activities[id] = a
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.activities, id)
+		if len(r.activities) == 0 && r.idle != nil {
+			close(r.idle)
+			r.idle = nil
+		}
+	}
+}
+
+func (r *running) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	i := &runningInterceptor{running: r}
+	i.Next = next
+	return i
+}
+
+type runningInterceptor struct {
+	interceptor.ActivityInboundInterceptorBase
+	running *running
+}
+
+func (i *runningInterceptor) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	info := activity.GetInfo(ctx)
+	defer i.running.begin(RunningActivity{
+		Type:       info.ActivityType.Name,
+		WorkflowID: info.WorkflowExecution.ID,
+		Attempt:    info.Attempt,
+		Since:      time.Now(),
+	})()
+	return i.Next.ExecuteActivity(ctx, in)
+}

@@ -1,0 +1,228 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/seed-ab6af24b/troupe/agent"
+)
+
+// newWorkerFunc is worker.New, or what stands for it in a test.
+type newWorkerFunc func(client.Client, string, worker.Options) worker.Worker
+
+// supervisor keeps one agent running: it lives one life after the other, each
+// with a client and a worker of its own, until it is told to stop.
+type supervisor struct {
+	agent      agent.Agent
+	name       string
+	queue      string
+	settings   settings
+	connection connection
+	options    Options
+	newWorker  newWorkerFunc
+	workerOpts worker.Options
+	log        *slog.Logger
+
+	board   *board
+	running *running
+
+	// removed and over belong to the registry, under its lock.
+	removed, over bool
+
+	stopOnce sync.Once
+	// stopping ends when the agent is to stop; its cause is errStop.
+	stopping context.Context //nolint:containedctx // it is the supervisor's own, and no request's
+	cancel   context.CancelCauseFunc
+	// stopBy is when the stop must be over, zero for never. It is set before
+	// stopping ends.
+	stopBy time.Time
+	// late is closed, with stopError set, when the deadline has passed.
+	late      chan struct{}
+	stopError error
+	// done is closed, with outcome set, when nothing of the agent is left.
+	done    chan struct{}
+	outcome error
+}
+
+var errStop = errors.New("the agent is being stopped")
+
+func newSupervisor(a agent.Agent, opts []AgentOption, o Options, newWorker newWorkerFunc) (*supervisor, error) {
+	s := &supervisor{
+		agent: a, name: a.Name(), queue: a.TaskQueue(),
+		options: o, newWorker: newWorker,
+		running: newRunning(),
+		late:    make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	for _, set := range opts {
+		set(&s.settings)
+	}
+	s.stopping, s.cancel = context.WithCancelCause(context.Background())
+	s.log = o.Logger.With("agent", s.name)
+
+	var err error
+	if s.connection, err = connect(o, s.settings, s.name, s.log); err != nil {
+		return nil, err
+	}
+	if s.workerOpts, err = baseWorkerOptions(a, s.settings); err != nil {
+		return nil, err
+	}
+	s.board = newBoard(Status{
+		Agent: s.name, TaskQueue: s.queue, Namespace: s.connection.namespace,
+		Workflows: names(a.Workflows()), Activities: names(a.Activities()),
+	})
+	return s, nil
+}
+
+func names(bindings []agent.Binding) []string {
+	list := make([]string, len(bindings))
+	for i, b := range bindings {
+		list[i] = b.Name()
+	}
+	return list
+}
+
+func (s *supervisor) status() Status {
+	status, _ := s.board.read()
+	status.Running = s.running.list()
+	return status
+}
+
+// run lives until the agent is stopped or given up.
+func (s *supervisor) run() {
+	defer s.cancel(errStop)
+	failures := 0
+	for s.stopping.Err() == nil {
+		s.board.enter(StateStarting, "starting")
+		life := &life{supervisor: s}
+		err := life.live(s.stopping)
+		if s.stopping.Err() != nil {
+			s.end(life.stopErr)
+			return
+		}
+		s.logFailure(err)
+		s.board.failed(err)
+		if permanent(err) {
+			s.outcome = fmt.Errorf("agent %q failed: %w", s.name, err)
+			s.board.enter(StateFailed, "")
+			s.log.Error("Agent failed for good", "error", err)
+			return
+		}
+		if life.readyFor > s.options.BackOff.Max {
+			failures = 0
+		}
+		failures++
+		s.pause(s.options.BackOff.delay(failures))
+	}
+	s.end(nil)
+}
+
+// pause waits before the next life.
+func (s *supervisor) pause(delay time.Duration) {
+	delay = delay.Round(time.Millisecond)
+	s.board.enter(StateStarting, "")
+	s.board.doing(fmt.Sprintf("waiting %v before it starts again", delay))
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		s.board.write(func(st *Status) { st.Restarts++ })
+	case <-s.stopping.Done():
+	}
+}
+
+// end enters the state that follows Draining.
+func (s *supervisor) end(err error) {
+	if err == nil {
+		s.board.enter(StateStopped, "")
+		s.log.Info("Agent stopped")
+		return
+	}
+	s.outcome = fmt.Errorf("agent %q: %w", s.name, err)
+	s.board.failed(err)
+	s.board.enter(StateFailed, "")
+	s.log.Error("Agent stopped with an error", "error", err)
+}
+
+// stop asks the agent to stop, and makes sure that nobody waits for longer
+// than the stop timeout, whatever the agent does.
+func (s *supervisor) stop() {
+	s.stopOnce.Do(func() {
+		timeout := s.stopTimeout()
+		if s.board.enter(StateDraining, "stopping") {
+			s.log.Info("Stopping agent", "timeout", timeout)
+		}
+		if timeout >= 0 {
+			s.stopBy = time.Now().Add(timeout)
+			go s.hurry(timeout)
+		}
+		s.cancel(errStop)
+	})
+}
+
+// deadline is when the agent must have stopped; ok is false while nothing
+// asked it to stop, or where it may take its time.
+func (s *supervisor) deadline() (t time.Time, ok bool) {
+	if s.stopping.Err() == nil {
+		return time.Time{}, false
+	}
+	return s.stopBy, !s.stopBy.IsZero()
+}
+
+// hurry reports a stop that takes longer than the timeout.
+func (s *supervisor) hurry(timeout time.Duration) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-s.done:
+		return
+	case <-timer.C:
+	}
+	status := s.status()
+	s.stopError = &StopError{Agent: s.name, Timeout: timeout, Running: status.Running, Doing: status.Doing}
+	s.board.failed(s.stopError)
+	s.log.Error("Agent did not stop in time", "error", s.stopError)
+	close(s.late)
+}
+
+func (s *supervisor) stopTimeout() time.Duration {
+	for _, d := range []time.Duration{s.settings.stopTimeout, s.workerOpts.WorkerStopTimeout} {
+		if d != 0 {
+			return d
+		}
+	}
+	return s.options.StopTimeout
+}
+
+// wait returns how the stop went, once that is known.
+func (s *supervisor) wait(ctx context.Context) error {
+	select {
+	case <-s.done:
+		return s.outcome
+	default:
+	}
+	select {
+	case <-s.done:
+		return s.outcome
+	case <-s.late:
+		return s.stopError
+	case <-ctx.Done():
+		return fmt.Errorf("agent %q is still stopping: %w", s.name, context.Cause(ctx))
+	}
+}
+
+func (s *supervisor) logFailure(err error) {
+	attrs := []any{"error", err}
+	var p *PanicError
+	if errors.As(err, &p) {
+		attrs = append(attrs, "stack", string(p.Stack))
+	}
+	s.log.Warn("Agent is not running", attrs...)
+}
