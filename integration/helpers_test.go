@@ -1,0 +1,151 @@
+package integration
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/registry"
+	"github.com/seed-ab6af24b/troupe/retry"
+)
+
+// patience bounds what a test waits for; nothing should come near it.
+const patience = 30 * time.Second
+
+var silent = slog.New(slog.DiscardHandler)
+
+// within is a context that ends the test's waiting, with a useful error.
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// clientTo is a client of the server at the address.
+func clientTo(t *testing.T, address string) client.Client {
+	t.Helper()
+	c, err := client.Dial(client.Options{HostPort: address, Logger: sdklog.NewStructuredLogger(silent)})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// newRegistry is a registry on the server at the address, with little patience
+// for activities that do not end.
+func newRegistry(address string, change ...func(*registry.Options)) *registry.Registry {
+	o := registry.Options{
+		Logger:        silent,
+		ClientOptions: func(o *client.Options) { o.HostPort = address },
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	return registry.New(o)
+}
+
+// run runs the registry until the test or the returned function ends it; the
+// latter returns what Run returned.
+func run(t *testing.T, reg *registry.Registry) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	var result error
+	go func() {
+		defer close(ended)
+		result = reg.Run(ctx)
+	}()
+	stop = func() error {
+		cancel()
+		<-ended
+		return result
+	}
+	t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// Text is what the test agents' workflows and activities take and return.
+type Text struct {
+	Text string `json:"text"`
+}
+
+// testAgent has a workflow Echo<suffix> that calls its activity echo<suffix>.
+// The hooks may be nil.
+type testAgent struct {
+	agent.Base
+	domain   agent.Domain
+	workflow agent.Workflow[Text, Text]
+	activity agent.Activity[Text, Text]
+
+	onEcho          func(context.Context, Text) (Text, error)
+	onStart, onStop func(context.Context) error
+	onConfigure     func(*worker.Options)
+}
+
+// newAgent makes an agent with a name and a queue that no other test has.
+func newAgent(t *testing.T, name string) *testAgent {
+	t.Helper()
+	name = strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")) + "-" + name
+	d := agent.Domain{Name: name, TaskQueue: name + "-tasks", Retry: retry.CPU()}
+	return &testAgent{
+		Base:     d.Base(),
+		domain:   d,
+		workflow: agent.NewWorkflow[Text, Text](d, "Echo"),
+		activity: agent.NewActivity[Text, Text](d, "echo", agent.StartToClose(time.Minute)),
+	}
+}
+
+func (a *testAgent) Workflows() []agent.Binding {
+	return agent.Bind(a.workflow.To(func(ctx workflow.Context, in Text) (Text, error) {
+		return a.activity.Execute(ctx, in)
+	}))
+}
+
+func (a *testAgent) Activities() []agent.Binding {
+	return agent.Bind(a.activity.To(func(ctx context.Context, in Text) (Text, error) {
+		if a.onEcho != nil {
+			return a.onEcho(ctx, in)
+		}
+		return in, nil
+	}))
+}
+
+func (a *testAgent) Start(ctx context.Context) error {
+	if a.onStart == nil {
+		return nil
+	}
+	return a.onStart(ctx)
+}
+
+func (a *testAgent) Stop(ctx context.Context) error {
+	if a.onStop == nil {
+		return nil
+	}
+	return a.onStop(ctx)
+}
+
+func (a *testAgent) ConfigureWorker(o *worker.Options) {
+	if a.onConfigure != nil {
+		a.onConfigure(o)
+	}
+}
+
+// echo has the agent answer one request.
+func (a *testAgent) echo(t *testing.T, c client.Client, text string) {
+	t.Helper()
+	ctx := within(t, patience)
+	started, err := a.workflow.Start(ctx, c, Text{text})
+	require.NoError(t, err)
+	answer, err := started.Get(ctx)
+	require.NoError(t, err)
+	require.Equal(t, text, answer.Text)
+}

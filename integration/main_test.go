@@ -1,0 +1,39 @@
+// Package integration holds the tests that need a real Temporal server. They
+// share one, in this process, on a free port; tests keep apart by names of
+// agents and task queues.
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/seed-ab6af24b/troupe/agent/devserver"
+)
+
+// hostPort is the shared server's.
+var hostPort string
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(childServerFile); file != "" {
+		os.Exit(serveChild(file))
+	}
+	if config := os.Getenv(childWorkerConfig); config != "" {
+		os.Exit(workChild(config))
+	}
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	server, err := devserver.Start(context.Background(), devserver.Options{
+		Port: devserver.AnyPort, UIPort: devserver.NoUI,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = server.Stop() }()
+	hostPort = server.HostPort()
+	return m.Run()
+}
