@@ -1,0 +1,155 @@
+package hdf5
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+)
+
+// number is what the elements of a dataset convert to.
+type number interface {
+	int32 | int64 | float32 | float64
+}
+
+// ReadFloat32s reads rows of numbers of any type into dst, which has RowLen
+// elements for each.
+func (d *Dataset) ReadFloat32s(ctx context.Context, dst []float32, from, to int) error {
+	return readNumbers(ctx, d, dst, from, to)
+}
+
+// ReadFloat64s is ReadFloat32s in double precision.
+func (d *Dataset) ReadFloat64s(ctx context.Context, dst []float64, from, to int) error {
+	return readNumbers(ctx, d, dst, from, to)
+}
+
+// ReadInt64s reads rows of whole numbers. Those beyond the range become the
+// nearest number within it.
+func (d *Dataset) ReadInt64s(ctx context.Context, dst []int64, from, to int) error {
+	if !d.typ.Integer() {
+		return d.locate(corrupt("holds %v, want whole numbers", d.typ))
+	}
+	return readNumbers(ctx, d, dst, from, to)
+}
+
+// ReadInt32s is ReadInt64s for 32 bits.
+func (d *Dataset) ReadInt32s(ctx context.Context, dst []int32, from, to int) error {
+	if !d.typ.Integer() {
+		return d.locate(corrupt("holds %v, want whole numbers", d.typ))
+	}
+	return readNumbers(ctx, d, dst, from, to)
+}
+
+func readNumbers[T number](ctx context.Context, d *Dataset, dst []T, from, to int) error {
+	n, err := d.rowRange(from, to)
+	if err != nil {
+		return d.locate(err)
+	}
+	if len(dst) != n {
+		return d.locate(corrupt("%d elements asked for, rows %d to %d have %d", len(dst), from, to, n))
+	}
+	if !d.typ.Numeric() {
+		return d.locate(corrupt("holds %v, want numbers", d.typ))
+	}
+	size := d.typ.Size
+	return d.locate(d.scan(ctx, from, to, func(at int, raw []byte) {
+		convert(d.typ, dst[at:at+len(raw)/size], raw)
+	}))
+}
+
+// convert reads len(dst) numbers from raw, which holds that many.
+func convert[T number](t *Datatype, dst []T, raw []byte) {
+	if t.Class == ClassEnum {
+		t = t.Base
+	}
+	if t.BigEndian && t.Size > 1 {
+		raw = swapped(raw[:len(dst)*t.Size], t.Size)
+	}
+	le := binary.LittleEndian
+	switch {
+	case t.Class == ClassFloat && t.Size == 4:
+		for i := range dst {
+			dst[i] = T(math.Float32frombits(le.Uint32(raw[4*i:])))
+		}
+	case t.Class == ClassFloat && t.Size == 8:
+		for i := range dst {
+			dst[i] = T(math.Float64frombits(le.Uint64(raw[8*i:])))
+		}
+	case t.Class == ClassFloat:
+		for i := range dst {
+			dst[i] = T(half(le.Uint16(raw[2*i:])))
+		}
+	case t.Size == 1 && t.Signed:
+		for i := range dst {
+			dst[i] = T(int8(raw[i]))
+		}
+	case t.Size == 1:
+		for i := range dst {
+			dst[i] = T(raw[i])
+		}
+	case t.Size == 2 && t.Signed:
+		for i := range dst {
+			dst[i] = T(int16(le.Uint16(raw[2*i:])))
+		}
+	case t.Size == 2:
+		for i := range dst {
+			dst[i] = T(le.Uint16(raw[2*i:]))
+		}
+	case t.Size == 4 && t.Signed:
+		for i := range dst {
+			dst[i] = T(int32(le.Uint32(raw[4*i:])))
+		}
+	case t.Size == 4:
+		for i := range dst {
+			dst[i] = clampUint[T](uint64(le.Uint32(raw[4*i:])))
+		}
+	case t.Signed:
+		for i := range dst {
+			dst[i] = clampInt[T](int64(le.Uint64(raw[8*i:])))
+		}
+	default:
+		for i := range dst {
+			dst[i] = clampUint[T](le.Uint64(raw[8*i:]))
+		}
+	}
+}
+
+func clampInt[T number](v int64) T {
+	if _, narrow := any(T(0)).(int32); narrow {
+		v = max(math.MinInt32, min(v, math.MaxInt32))
+	}
+	return T(v)
+}
+
+func clampUint[T number](v uint64) T {
+	switch any(T(0)).(type) {
+	case int32:
+		v = min(v, math.MaxInt32)
+	case int64:
+		v = min(v, math.MaxInt64)
+	}
+	return T(v)
+}
+
+// swapped returns a copy with the bytes of every element reversed.
+func swapped(raw []byte, size int) []byte {
+	out := make([]byte, len(raw))
+	for i := 0; i+size <= len(raw); i += size {
+		for j := range size {
+			out[i+j] = raw[i+size-1-j]
+		}
+	}
+	return out
+}
+
+// half converts IEEE 754 half precision.
+func half(v uint16) float32 {
+	sign, exp, man := uint32(v>>15)<<31, uint32(v>>10&31), uint32(v&1023)
+	switch exp {
+	case 0:
+		f := float32(man) / (1 << 24)
+		return math.Float32frombits(math.Float32bits(f) | sign)
+	case 31:
+		return math.Float32frombits(sign | 0xff<<23 | man<<13)
+	}
+	return math.Float32frombits(sign | (exp+112)<<23 | man<<13)
+}

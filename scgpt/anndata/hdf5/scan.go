@@ -1,0 +1,266 @@
+package hdf5
+
+import (
+	"bytes"
+	"context"
+	"runtime"
+	"sync"
+)
+
+// stripBytes is how much of a contiguous dataset is read at once.
+const stripBytes = 1 << 20
+
+// scan calls emit with every element of the rows: raw holds elements as
+// stored, of which the first has the number at, counted from the first row
+// asked for. Calls come from several goroutines, for runs that do not overlap,
+// and raw is valid during the call only.
+func (d *Dataset) scan(ctx context.Context, from, to int, emit func(at int, raw []byte)) error {
+	if _, err := d.rowRange(from, to); err != nil {
+		return err
+	}
+	if to == from || d.rowLen == 0 || d.typ.Size == 0 {
+		return nil
+	}
+	if d.layout.class == storedChunked {
+		return d.scanChunks(ctx, from, to, emit)
+	}
+	size := d.typ.Size
+	first, n := from*d.rowLen, (to-from)*d.rowLen
+	if d.layout.class == storedCompact {
+		emit(0, d.layout.compact[first*size:(first+n)*size])
+		return nil
+	}
+	strip := max(1, stripBytes/size)
+	buf := make([]byte, min(n, strip)*size)
+	if d.layout.addr == undefined {
+		fillWith(buf, d.fill)
+	}
+	for at := 0; at < n; at += strip {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := buf[:min(strip, n-at)*size]
+		if d.layout.addr != undefined {
+			if err := d.obj.file.readInto(b, d.layout.addr+uint64((first+at)*size)); err != nil {
+				return err
+			}
+		}
+		emit(at, b)
+	}
+	return nil
+}
+
+// fillWith fills b, which is zero, with copies of a value; nil means zero.
+func fillWith(b, value []byte) {
+	for n := copy(b, value); n > 0 && n < len(b); n *= 2 {
+		copy(b[n:], b[:n])
+	}
+}
+
+// A chunkScan is one read of rows from a chunked dataset.
+type chunkScan struct {
+	*Dataset
+	table    *chunkTable
+	from, to int
+	emit     func(at int, raw []byte)
+	grid     []int
+	first    int // chunk row of the first row
+	count    int // chunks to visit
+	across   int // chunks in a chunk row
+	keep     bool
+}
+
+func (d *Dataset) scanChunks(ctx context.Context, from, to int, emit func(at int, raw []byte)) error {
+	if err := checkFilters(d.filters); err != nil {
+		return err
+	}
+	t, err := d.table()
+	if err != nil {
+		return err
+	}
+	s := &chunkScan{Dataset: d, table: t, from: from, to: to, emit: emit, across: 1}
+	for i, c := range d.layout.chunk {
+		s.grid = append(s.grid, int(ceilDiv(d.space.dims[i], uint64(c))))
+		if i > 0 {
+			s.across *= s.grid[i]
+		}
+	}
+	height := d.layout.chunk[0]
+	s.first = from / height
+	s.count = ((to-1)/height - s.first + 1) * s.across
+	// Chunks at both ends may be taken in part; keep them for the next read
+	// when they all fit.
+	s.keep = 2*s.across <= chunkCacheBytes/d.layout.chunkBytes
+
+	workers := min(runtime.GOMAXPROCS(0), s.count, max(1, (64<<20)/d.layout.chunkBytes))
+	if len(d.filters) == 0 || workers == 1 || (to-from)*d.rowLen*d.typ.Size < 128<<10 {
+		var buf []byte
+		for i := range s.count {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if buf, err = s.visit(i, buf); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return s.parallel(ctx, workers)
+}
+
+// parallel visits the chunks from several goroutines. The first error ends
+// all of them.
+func (s *chunkScan) parallel(ctx context.Context, workers int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			var buf []byte
+			for i := range next {
+				if ctx.Err() != nil {
+					continue
+				}
+				var err error
+				if buf, err = s.visit(i, buf); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for i := range s.count {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// visit decodes the i-th chunk of the scan and emits its part of the rows. It
+// returns buf, perhaps grown, for the next chunk.
+func (s *chunkScan) visit(i int, buf []byte) ([]byte, error) {
+	rank := len(s.grid)
+	origin := make([]int, rank)
+	count := make([]int, rank) // elements of the chunk within the dataset
+	edge := false
+	for axis, rest := rank-1, s.first*s.across+i; axis >= 0; axis-- {
+		c := s.layout.chunk[axis]
+		origin[axis] = rest % s.grid[axis] * c
+		rest /= s.grid[axis]
+		count[axis] = min(c, int(s.space.dims[axis])-origin[axis])
+		edge = edge || count[axis] < c
+	}
+	lo, hi := max(s.from, origin[0]), min(s.to, origin[0]+count[0])
+	number := uint64(s.first*s.across + i)
+	partial := lo > origin[0] || hi < origin[0]+count[0]
+
+	raw := s.cache.get(number)
+	if raw == nil {
+		ref, ok := s.table.find(number, s.layout.chunkBytes)
+		if !ok {
+			s.emitFill(origin, count, lo, hi)
+			return buf, nil
+		}
+		if ref.size > uint64(s.layout.chunkBytes)+uint64(s.layout.chunkBytes)/8+1024 {
+			return buf, corrupt("chunk at %v has %d bytes, but holds only %d", origin, ref.size, s.layout.chunkBytes)
+		}
+		if uint64(cap(buf)) < ref.size {
+			buf = make([]byte, ref.size)
+		}
+		raw = buf[:ref.size]
+		if err := s.obj.file.readInto(raw, ref.addr); err != nil {
+			return buf, err
+		}
+		filters := s.filters
+		if edge && s.layout.wholeEdges {
+			filters = nil
+		}
+		var err error
+		if raw, err = unfilter(filters, ref.mask, raw, s.layout.chunkBytes, s.typ.Size); err != nil {
+			return buf, corrupt("chunk at %v: %v", origin, err)
+		}
+		if partial && s.keep {
+			kept := raw
+			if len(buf) > 0 && &raw[0] == &buf[0] {
+				kept = bytes.Clone(raw)
+			}
+			s.cache.put(number, kept)
+		}
+	}
+	s.emitChunk(raw, origin, count, lo, hi)
+	return buf, nil
+}
+
+// emitChunk emits rows lo to hi of a chunk, run by run along the last axis.
+func (s *chunkScan) emitChunk(raw []byte, origin, count []int, lo, hi int) {
+	size := s.typ.Size
+	if len(count) == 1 {
+		s.emit(lo-s.from, raw[(lo-origin[0])*size:(hi-origin[0])*size])
+		return
+	}
+	s.runs(origin, count, lo, hi, func(at, within, n int) {
+		s.emit(at, raw[within*size:(within+n)*size])
+	})
+}
+
+// emitFill emits the fill value for a chunk that was never written.
+func (s *chunkScan) emitFill(origin, count []int, lo, hi int) {
+	const most = 8192
+	size := s.typ.Size
+	last := count[len(count)-1]
+	if len(count) == 1 {
+		last = hi - lo
+	}
+	b := make([]byte, min(last, most)*size)
+	fillWith(b, s.fill)
+	emit := func(at, n int) {
+		for i := 0; i < n; i += most {
+			s.emit(at+i, b[:min(most, n-i)*size])
+		}
+	}
+	if len(count) == 1 {
+		emit(lo-s.from, hi-lo)
+		return
+	}
+	s.runs(origin, count, lo, hi, func(at, _, n int) { emit(at, n) })
+}
+
+// runs enumerates the rows lo to hi of a chunk of two or more dimensions as
+// runs of n elements: at counts from the first row asked for, within from the
+// start of the chunk.
+func (s *chunkScan) runs(origin, count []int, lo, hi int, run func(at, within, n int)) {
+	rank := len(count)
+	place := make([]int, rank-1) // in the chunk, all axes but the last
+	place[0] = lo - origin[0]
+	for {
+		at, within := origin[0]+place[0]-s.from, place[0]
+		for axis := 1; axis < rank; axis++ {
+			p := 0
+			if axis < rank-1 {
+				p = place[axis]
+			}
+			at = at*int(s.space.dims[axis]) + origin[axis] + p
+			within = within*s.layout.chunk[axis] + p
+		}
+		run(at, within, count[rank-1])
+		axis := rank - 2
+		for ; axis >= 0; axis-- {
+			place[axis]++
+			end := count[axis]
+			if axis == 0 {
+				end = hi - origin[0]
+			}
+			if place[axis] < end {
+				break
+			}
+			place[axis] = 0
+		}
+		if axis < 0 {
+			return
+		}
+	}
+}
