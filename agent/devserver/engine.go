@@ -20,8 +20,9 @@ const clusterName = "active"
 
 // engine is the Temporal server itself: frontend, history, matching and worker service in this process.
 type engine struct {
-	server temporal.Server
-	log    serverLogger
+	server    temporal.Server
+	internode *internode
+	log       serverLogger
 }
 
 // startEngine starts the server on host:port over the database.
@@ -30,18 +31,19 @@ func startEngine(o Options, port int, sql *config.SQL) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{log: newServerLogger(o.Logger)}
+	e := &engine{
+		internode: newInternode(hostPort(o.dialHost(), port)),
+		log:       newServerLogger(o.Logger),
+	}
 	err = e.guard(func() error {
 		var err error
-		if e.server, err = newEngineServer(o, e.log, port, ports, sql); err != nil {
+		if e.server, err = e.newServer(o, port, ports, sql); err != nil {
 			return err
 		}
 		return e.server.Start()
 	})
 	if err != nil {
-		if e.server != nil {
-			_ = e.stop()
-		}
+		_ = e.stop()
 		return nil, fmt.Errorf("temporal server: %w", err)
 	}
 	return e, nil
@@ -49,7 +51,11 @@ func startEngine(o Options, port int, sql *config.SQL) (*engine, error) {
 
 // stop returns when everything has stopped. Its error is also what the server could not survive while it ran.
 func (e *engine) stop() error {
-	return e.guard(e.server.Stop)
+	var err error
+	if e.server != nil {
+		err = e.guard(e.server.Stop)
+	}
+	return errors.Join(err, e.internode.close())
 }
 
 // guard runs f on a goroutine of its own, where neither a panic nor a fatal log record of the server harms the caller.
@@ -71,8 +77,9 @@ func (e *engine) guard(f func() error) error {
 	return <-done
 }
 
-func newEngineServer(o Options, log serverLogger, port int, ports []int, sql *config.SQL) (temporal.Server, error) {
+func (e *engine) newServer(o Options, port int, ports []int, sql *config.SQL) (temporal.Server, error) {
 	c := engineConfig(o, port, ports, sql)
+	c.PublicClient.HostPort = e.internode.target()
 	authorizer, err := authorization.GetAuthorizerFromConfig(&c.Global.Authorization)
 	if err != nil {
 		return nil, err
@@ -90,7 +97,8 @@ func newEngineServer(o Options, log serverLogger, port int, ports []int, sql *co
 		temporal.WithConfig(c),
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithStaticHosts(hosts),
-		temporal.WithLogger(log),
+		temporal.WithLogger(e.log),
+		temporal.WithClientFactoryProvider(e.internode),
 		temporal.WithAuthorizer(authorizer),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return authorization.NewNoopClaimMapper() }),
 		temporal.WithDynamicConfigClient(dynamicConfig(o.serverDefaults)),
@@ -101,8 +109,6 @@ func newEngineServer(o Options, log serverLogger, port int, ports []int, sql *co
 // HTTP API (which Nexus calls need); only the frontend leaves loopback, if Host says so.
 func engineConfig(o Options, port int, ports []int, sql *config.SQL) *config.Config {
 	const store = "sqlite"
-	frontend := hostPort(o.dialHost(), port)
-
 	c := &config.Config{
 		Persistence: config.Persistence{
 			DefaultStore:     store,
@@ -118,7 +124,7 @@ func engineConfig(o Options, port int, ports []int, sql *config.SQL) *config.Con
 				clusterName: {
 					Enabled:                true,
 					InitialFailoverVersion: 1,
-					RPCAddress:             frontend,
+					RPCAddress:             hostPort(o.dialHost(), port),
 					HTTPAddress:            hostPort(o.dialHost(), ports[3]),
 				},
 			},
@@ -129,7 +135,6 @@ func engineConfig(o Options, port int, ports []int, sql *config.SQL) *config.Con
 			string(primitives.MatchingService): {RPC: config.RPC{GRPCPort: ports[1], BindOnIP: DefaultHost}},
 			string(primitives.WorkerService):   {RPC: config.RPC{GRPCPort: ports[2], BindOnIP: DefaultHost}},
 		},
-		PublicClient: config.PublicClient{HostPort: frontend},
 	}
 	c.Global.Membership.MaxJoinDuration = 30 * time.Second
 	c.Global.Membership.BroadcastAddress = DefaultHost
