@@ -130,7 +130,7 @@ func (d *device) attend(thread int, h headTask, stopped func() bool) {
 	for i := 0; i < h.queries && !stopped(); i += block {
 		m := min(block, h.queries-i)
 		d.product(m, h.dim, keysPadded, h.q[i*h.ldq:], h.ldq, keys, scores, keysPadded, nil, compute.Identity)
-		var total [queryTiles * maxMR]float32
+		var total [queryTiles * kernel.MaxMR]float32
 		for r := range m {
 			total[r] = d.set.Softmax(scores[r*keysPadded:r*keysPadded+h.keys], scale)
 		}
@@ -140,9 +140,6 @@ func (d *device) attend(thread int, h headTask, stopped func() bool) {
 		}
 	}
 }
-
-// maxMR is the largest MR of any set.
-const maxMR = 14
 
 func (d *device) AttentionScores(ctx context.Context, dst, qkv compute.Tensor, from, to, heads int) error {
 	const op = "AttentionScores"

@@ -38,8 +38,8 @@ func exp2(x float32) float32 {
 	return p * math.Float32frombits(uint32(n+127)<<23)
 }
 
-// Exp returns e^x, to about 3 units in the last place for |x| below 10; the
-// range is clamped to that of normal float32 numbers.
+// Exp returns e^x with a relative error below 1e-7·(2+|x|); the range is
+// clamped to that of normal float32 numbers.
 func Exp(x float32) float32 {
 	switch {
 	case x != x:

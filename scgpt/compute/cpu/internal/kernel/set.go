@@ -25,7 +25,8 @@ type Set struct {
 	Gemm func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags)
 
 	// Softmax replaces row by exp(scale·(row - max(row))) and returns its
-	// sum. The exponential is within 2 units in the last place.
+	// sum. The exponential of the rounded argument is within 2 units in the
+	// last place.
 	Softmax func(row []float32, scale float32) float32
 
 	// Scale sets dst = s·src.
@@ -35,6 +36,9 @@ type Set struct {
 	// dst may be a or b.
 	AddNorm func(dst, a, b, gamma, beta []float32, eps float32)
 }
+
+// MaxMR is the largest MR of any set.
+const MaxMR = 14
 
 // Flags modify a Gemm tile.
 type Flags int

@@ -2,5 +2,98 @@
 
 package kernel
 
+import "golang.org/x/sys/cpu"
+
+//go:generate env GOWORK=off go -C ../gen run . -set avx2 -pkg kernel -out ../kernel/avx2_amd64.s -stubs ../kernel/avx2_amd64.go
+//go:generate env GOWORK=off go -C ../gen run . -set avx512 -pkg kernel -out ../kernel/avx512_amd64.s -stubs ../kernel/avx512_amd64.go
+
 // Sets returns the sets that this processor can run, best first.
-func Sets() []*Set { return []*Set{Generic} }
+func Sets() []*Set {
+	var sets []*Set
+	if cpu.X86.HasAVX512F && cpu.X86.HasBMI2 {
+		sets = append(sets, avx512)
+	}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		sets = append(sets, avx2)
+	}
+	return append(sets, Generic)
+}
+
+// tileFunc computes a tile of as many rows as its name says. flags are Flags
+// or biased.
+type tileFunc func(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+
+// biased tells the assembly to begin with the bias.
+const biased = 8
+
+var avx512 = &Set{
+	Name: "avx512",
+	MR:   14,
+	NR:   32,
+	Gemm: gemm(32, []tileFunc{
+		gemm1AVX512, gemm2AVX512, gemm3AVX512, gemm4AVX512, gemm5AVX512, gemm6AVX512, gemm7AVX512,
+		gemm8AVX512, gemm9AVX512, gemm10AVX512, gemm11AVX512, gemm12AVX512, gemm13AVX512, gemm14AVX512,
+	}),
+	Softmax: func(row []float32, s float32) float32 {
+		if len(row) == 0 {
+			return 0
+		}
+		return softmaxAVX512(&row[0], len(row), s*log2e)
+	},
+	Scale: func(dst, src []float32, s float32) {
+		if len(dst) > 0 {
+			scaleAVX512(&dst[0], &src[:len(dst)][0], len(dst), s)
+		}
+	},
+	AddNorm: addNorm(addNormAVX512),
+}
+
+var avx2 = &Set{
+	Name: "avx2",
+	MR:   6,
+	NR:   16,
+	Gemm: gemm(16, []tileFunc{gemm1AVX2, gemm2AVX2, gemm3AVX2, gemm4AVX2, gemm5AVX2, gemm6AVX2}),
+	Softmax: func(row []float32, s float32) float32 {
+		if len(row) == 0 {
+			return 0
+		}
+		return softmaxAVX2(&row[0], len(row), s*log2e)
+	},
+	Scale: func(dst, src []float32, s float32) {
+		if len(dst) > 0 {
+			scaleAVX2(&dst[0], &src[:len(dst)][0], len(dst), s)
+		}
+	},
+	AddNorm: addNorm(addNormAVX2),
+}
+
+// gemm puts the bounds checks that assembly lacks before the tile functions;
+// tiles[i] computes i+1 rows.
+func gemm(nr int, tiles []tileFunc) func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags) {
+	return func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags) {
+		tile := tiles[m-1]
+		_, _, _ = a[(m-1)*lda+k-1], b[k*nr-1], c[(m-1)*ldc+nr-1]
+		var start *float32
+		if bias != nil && flags&Accumulate == 0 {
+			_ = bias[nr-1]
+			start = &bias[0]
+			flags |= biased
+		}
+		tile(k, &a[0], lda, &b[0], &c[0], ldc, start, int(flags))
+	}
+}
+
+func addNorm(f func(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)) func(dst, a, b, gamma, beta []float32, eps float32) {
+	return func(dst, a, b, gamma, beta []float32, eps float32) {
+		n := len(dst)
+		if n == 0 {
+			return
+		}
+		a, gamma, beta = a[:n], gamma[:n], beta[:n]
+		var second *float32
+		if b != nil {
+			second = &b[:n][0]
+		}
+		f(&dst[0], &a[0], second, &gamma[0], &beta[0], n, eps)
+	}
+}

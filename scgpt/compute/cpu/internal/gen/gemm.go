@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// unroll is the number of steps along k in the main loop.
+const unroll = 4
+
+// Bits of flags, as in kernel.Flags; hasBias is the wrapper's.
+const (
+	accumulate = 1 << iota
+	relu
+	leakyReLU
+	hasBias
+)
+
+// rowPointers address rows of a matrix: three rows from each pointer.
+type rowPointers struct {
+	bases  []reg.GPVirtual
+	stride reg.GPVirtual // bytes
+}
+
+func newRowPointers(rows int, base, stride reg.GPVirtual) rowPointers {
+	p := rowPointers{[]reg.GPVirtual{base}, stride}
+	if rows <= 3 {
+		return p
+	}
+	three := GP64()
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
+	for r := 3; r < rows; r += 3 {
+		next := GP64()
+		LEAQ(Mem{Base: p.bases[len(p.bases)-1], Index: three, Scale: 1}, next)
+		p.bases = append(p.bases, next)
+	}
+	return p
+}
+
+func (p rowPointers) row(r, disp int) Mem {
+	m := Mem{Base: p.bases[r/3], Disp: disp}
+	if r%3 > 0 {
+		m.Index, m.Scale = p.stride, uint8(r%3)
+	}
+	return m
+}
+
+func (p rowPointers) advance(n int) {
+	for _, b := range p.bases {
+		ADDQ(Imm(uint64(n)), b)
+	}
+}
+
+// gemm writes the tile of some rows and two vectors of columns. Each sum has
+// one register from the first to the last step.
+func gemm(v vectors, rows int) {
+	const nv = 2
+	w := bytes(v)
+	TEXT(fmt.Sprintf("gemm%d%s", rows, v.name()), NOSPLIT, "func(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)")
+	Pragma("noescape")
+
+	var sums [][nv]reg.VecVirtual
+	for range rows {
+		var row [nv]reg.VecVirtual
+		for j := range nv {
+			row[j] = v.vector()
+		}
+		sums = append(sums, row)
+	}
+	each := func(f func(r, j int, sum reg.VecVirtual)) {
+		for r := range rows {
+			for j := range nv {
+				f(r, j, sums[r][j])
+			}
+		}
+	}
+	load := func(name string) reg.GPVirtual {
+		x := GP64()
+		Load(Param(name), x)
+		return x
+	}
+	stride := func(name string) reg.GPVirtual {
+		x := load(name)
+		SHLQ(Imm(2), x)
+		return x
+	}
+
+	flags := load("flags")
+	TESTQ(U32(hasBias), flags)
+	JNZ(LabelRef("bias"))
+	TESTQ(U32(accumulate), flags)
+	JNZ(LabelRef("accumulate"))
+	each(func(_, _ int, sum reg.VecVirtual) { v.zero(sum) })
+	JMP(LabelRef("begin"))
+
+	Label("bias")
+	bias := load("bias")
+	each(func(_, j int, sum reg.VecVirtual) { VMOVUPS(Mem{Base: bias, Disp: j * w}, sum) })
+	JMP(LabelRef("begin"))
+
+	Label("accumulate")
+	old := newRowPointers(rows, load("c"), stride("ldc"))
+	each(func(r, j int, sum reg.VecVirtual) { VMOVUPS(old.row(r, j*w), sum) })
+
+	Label("begin")
+	a := newRowPointers(rows, load("a"), stride("lda"))
+	b, k := load("b"), load("k")
+	step := func(u int) {
+		var weights [nv]reg.VecVirtual
+		for j := range nv {
+			weights[j] = v.vector()
+			VMOVUPS(Mem{Base: b, Disp: (u*nv + j) * w}, weights[j])
+		}
+		for r := range rows {
+			factor := v.vector()
+			VBROADCASTSS(a.row(r, 4*u), factor)
+			for j := range nv {
+				VFMADD231PS(weights[j], factor, sums[r][j])
+			}
+		}
+	}
+	SUBQ(Imm(unroll), k)
+	JLT(LabelRef("rest"))
+	Label("loop")
+	for u := range unroll {
+		step(u)
+	}
+	ADDQ(U32(uint32(unroll*nv*w)), b)
+	a.advance(4 * unroll)
+	SUBQ(Imm(unroll), k)
+	JGE(LabelRef("loop"))
+	Label("rest")
+	ADDQ(Imm(unroll), k)
+	JEQ(LabelRef("end"))
+	Label("single")
+	step(0)
+	ADDQ(U32(uint32(nv*w)), b)
+	a.advance(4)
+	DECQ(k)
+	JNZ(LabelRef("single"))
+
+	// The sum is the last operand of the maximum so that NaN stays NaN.
+	Label("end")
+	flags = load("flags")
+	TESTQ(U32(relu), flags)
+	JZ(LabelRef("leaky"))
+	zero := v.vector()
+	v.zero(zero)
+	each(func(_, _ int, sum reg.VecVirtual) { VMAXPS(sum, zero, sum) })
+	JMP(LabelRef("store"))
+	Label("leaky")
+	TESTQ(U32(leakyReLU), flags)
+	JZ(LabelRef("store"))
+	slope := broadcastConst(v, "slope", 0.01)
+	each(func(_, _ int, sum reg.VecVirtual) {
+		scaled := v.vector()
+		VMULPS(slope, sum, scaled)
+		VMAXPS(sum, scaled, sum)
+	})
+	Label("store")
+	c := newRowPointers(rows, load("c"), stride("ldc"))
+	each(func(r, j int, sum reg.VecVirtual) { VMOVUPS(sum, c.row(r, j*w)) })
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,301 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// around is how many guard words stand on each side of a slice.
+const around = 40
+
+var guard = math.Float32frombits(0x7fc0_dead)
+
+// guarded is a slice in the middle of guard words.
+type guarded struct{ all, data []float32 }
+
+// newGuarded returns n numbers at an address that is no multiple of a vector,
+// which loads and stores must bear.
+func newGuarded(rng *rand.Rand, n int) guarded {
+	all := make([]float32, n+2*around+1)
+	for i := range all {
+		all[i] = guard
+	}
+	g := guarded{all, all[around+1 : around+1+n]}
+	for i := range g.data {
+		g.data[i] = float32(rng.NormFloat64())
+	}
+	return g
+}
+
+func (g guarded) check(t *testing.T, what string) {
+	t.Helper()
+	for i := range around {
+		require.Equal(t, math.Float32bits(guard), math.Float32bits(g.all[i]), "%s: written before its begin", what)
+		require.Equal(t, math.Float32bits(guard), math.Float32bits(g.all[len(g.all)-1-i]), "%s: written behind its end", what)
+	}
+}
+
+func (g guarded) clone() guarded {
+	all := append([]float32(nil), g.all...)
+	return guarded{all, all[around+1 : len(all)-around]}
+}
+
+func forEachSet(t *testing.T, test func(t *testing.T, s *Set)) {
+	t.Helper()
+	for _, s := range Sets() {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			test(t, s)
+		})
+	}
+}
+
+func TestSets(t *testing.T) {
+	t.Parallel()
+	sets := Sets()
+	require.Same(t, Generic, sets[len(sets)-1])
+	for _, s := range sets {
+		require.LessOrEqual(t, s.MR, MaxMR, s.Name)
+	}
+}
+
+func TestGemm(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		rng := rand.New(rand.NewPCG(1, 2))
+		for m := 1; m <= s.MR; m++ {
+			for _, k := range []int{1, 2, 3, 4, 5, 7, 8, 64, 131} {
+				for _, flags := range []Flags{0, Accumulate, ReLU, LeakyReLU, Accumulate | ReLU, Accumulate | LeakyReLU} {
+					for _, withBias := range []bool{false, true} {
+						lda, ldc := k+rng.IntN(3), s.NR+rng.IntN(5)
+						a, b := newGuarded(rng, (m-1)*lda+k), newGuarded(rng, k*s.NR)
+						c, bias := newGuarded(rng, (m-1)*ldc+s.NR), newGuarded(rng, s.NR)
+						before := c.clone()
+						var start []float32
+						if withBias {
+							start = bias.data
+						}
+						s.Gemm(m, k, a.data, lda, b.data, c.data, ldc, start, flags)
+						what := fmt.Sprintf("m=%d k=%d flags=%d bias=%v", m, k, flags, withBias)
+						for i, g := range []guarded{a, b, c, bias} {
+							g.check(t, fmt.Sprintf("%s: slice %d", what, i))
+						}
+						for i := range m {
+							for j := range ldc {
+								if j >= s.NR {
+									if i < m-1 {
+										require.Equal(t, before.data[i*ldc+j], c.data[i*ldc+j], "%s: beside the tile", what)
+									}
+									continue
+								}
+								want := 0.0
+								switch {
+								case flags&Accumulate != 0:
+									want = float64(before.data[i*ldc+j])
+								case withBias:
+									want = float64(start[j])
+								}
+								for p := range k {
+									want += float64(a.data[i*lda+p]) * float64(b.data[p*s.NR+j])
+								}
+								if flags&ReLU != 0 {
+									want = max(want, 0)
+								}
+								if flags&LeakyReLU != 0 {
+									want = max(want, 0.01*want)
+								}
+								require.InDelta(t, want, c.data[i*ldc+j], 1e-4, "%s: row %d column %d", what, i, j)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// A row's sums are the same bytes in a tile of any height and in any cut of k.
+func TestGemmSameBytes(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		rng := rand.New(rand.NewPCG(3, 4))
+		const k = 133
+		a, b := newGuarded(rng, s.MR*k), newGuarded(rng, k*s.NR)
+		want := make([]float32, s.MR*s.NR)
+		s.Gemm(s.MR, k, a.data, k, b.data, want, s.NR, nil, 0)
+		for m := 1; m <= s.MR; m++ {
+			for first := 0; first+m <= s.MR; first++ {
+				got := make([]float32, m*s.NR)
+				cut := 1 + rng.IntN(k-1)
+				s.Gemm(m, cut, a.data[first*k:], k, b.data, got, s.NR, nil, 0)
+				s.Gemm(m, k-cut, a.data[first*k+cut:], k, b.data[cut*s.NR:], got, s.NR, nil, Accumulate)
+				require.Equal(t, want[first*s.NR:(first+m)*s.NR], got, "%d rows from %d, cut at %d", m, first, cut)
+			}
+		}
+	})
+}
+
+func TestGemmKeepsNaN(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		for _, flags := range []Flags{0, ReLU, LeakyReLU} {
+			b, c := make([]float32, s.NR), make([]float32, s.NR)
+			s.Gemm(1, 1, []float32{float32(math.NaN())}, 1, b, c, s.NR, nil, flags)
+			for _, v := range c {
+				require.True(t, v != v, "flags %d", flags)
+			}
+		}
+	})
+}
+
+func TestGemmRefusesShortSlices(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		const m, k = 3, 5
+		a, b, c, bias := make([]float32, m*k), make([]float32, k*s.NR), make([]float32, m*s.NR), make([]float32, s.NR)
+		s.Gemm(m, k, a, k, b, c, s.NR, bias, 0)
+		require.Panics(t, func() { s.Gemm(m, k, a[:m*k-1:m*k-1], k, b, c, s.NR, bias, 0) })
+		require.Panics(t, func() { s.Gemm(m, k, a, k, b[:k*s.NR-1:k*s.NR-1], c, s.NR, bias, 0) })
+		require.Panics(t, func() { s.Gemm(m, k, a, k, b, c[:m*s.NR-1:m*s.NR-1], s.NR, bias, 0) })
+		require.Panics(t, func() { s.Gemm(m, k, a, k, b, c, s.NR, bias[:s.NR-1:s.NR-1], 0) })
+	})
+}
+
+var lengths = []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 512, 513, 1201}
+
+func TestSoftmax(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		require.Zero(t, s.Softmax(nil, 1))
+		rng := rand.New(rand.NewPCG(5, 6))
+		for _, n := range lengths {
+			for _, scale := range []float32{0, 1e-10, 0.125, 1, 20, 1e6} {
+				row := newGuarded(rng, n)
+				row.data[rng.IntN(n)] = 4
+				before := row.clone()
+				sum := s.Softmax(row.data, scale)
+				row.check(t, "row")
+				top := float32(math.Inf(-1))
+				for _, v := range before.data {
+					top = max(top, v)
+				}
+				total := 0.0
+				for i, v := range before.data {
+					// exp's argument is rounded to float32 twice on its
+					// way; the error of its size is not exp's.
+					x := float64(float32(v-top)) * float64(scale)
+					want := math.Exp(x)
+					total += want
+					require.InDelta(t, want, row.data[i], want*(3e-7+2e-7*math.Abs(x))+2e-38, "n=%d scale=%g: %d", n, scale, i)
+				}
+				require.InEpsilon(t, total, sum, 1e-5, "n=%d scale=%g", n, scale)
+			}
+		}
+	})
+}
+
+func TestScale(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		s.Scale(nil, nil, 1)
+		rng := rand.New(rand.NewPCG(7, 8))
+		for _, n := range lengths {
+			dst, src := newGuarded(rng, n), newGuarded(rng, n)
+			s.Scale(dst.data, src.data, 0.3)
+			dst.check(t, "dst")
+			for i, v := range src.data {
+				require.Equal(t, 0.3*v, dst.data[i], "n=%d: %d", n, i)
+			}
+		}
+	})
+}
+
+func TestAddNorm(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		rng := rand.New(rand.NewPCG(9, 10))
+		for _, n := range lengths {
+			for _, mode := range []string{"a", "a+b", "in a", "in b"} {
+				const eps = 1e-2
+				a, b, gamma, beta := newGuarded(rng, n), newGuarded(rng, n), newGuarded(rng, n), newGuarded(rng, n)
+				x := make([]float64, n)
+				mean, variance := 0.0, 0.0
+				for i := range x {
+					x[i] = float64(a.data[i])
+					if mode != "a" {
+						x[i] += float64(b.data[i])
+					}
+					mean += x[i] / float64(n)
+				}
+				for _, v := range x {
+					variance += (v - mean) * (v - mean) / float64(n)
+				}
+				dst := newGuarded(rng, n)
+				second := b.data
+				switch mode {
+				case "a":
+					second = nil
+				case "in a":
+					dst = a
+				case "in b":
+					dst = b
+				}
+				s.AddNorm(dst.data, a.data, second, gamma.data, beta.data, eps)
+				for i, g := range []guarded{dst, a, b, gamma, beta} {
+					g.check(t, fmt.Sprintf("slice %d", i))
+				}
+				for i, v := range x {
+					want := (v-mean)/math.Sqrt(variance+eps)*float64(gamma.data[i]) + float64(beta.data[i])
+					require.InDelta(t, want, dst.data[i], 1e-5, "n=%d %s: %d", n, mode, i)
+				}
+			}
+		}
+		s.AddNorm(nil, nil, nil, nil, nil, 1)
+	})
+}
+
+func TestPack(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(11, 12))
+	for _, s := range []struct{ n, k, nr int }{{1, 1, 4}, {3, 5, 4}, {4, 5, 4}, {5, 2, 4}, {33, 7, 32}, {64, 16, 32}, {40, 3, 16}} {
+		rowsOf := newGuarded(rng, s.n*(s.k+2))
+		colsOf := newGuarded(rng, s.k*(s.n+2))
+		packedRows, packedCols := newGuarded(rng, PackedLen(s.n, s.k, s.nr)), newGuarded(rng, PackedLen(s.n, s.k, s.nr))
+		PackRows(packedRows.data, rowsOf.data, s.k+2, s.n, s.k, s.nr)
+		PackCols(packedCols.data, colsOf.data, s.n+2, s.n, s.k, s.nr)
+		packedRows.check(t, "rows")
+		packedCols.check(t, "columns")
+		for i, v := range packedRows.data {
+			panel, p, j := i/(s.nr*s.k), i/s.nr%s.k, i%s.nr
+			var fromRows, fromCols float32
+			if n := panel*s.nr + j; n < s.n {
+				fromRows, fromCols = rowsOf.data[n*(s.k+2)+p], colsOf.data[p*(s.n+2)+n]
+			}
+			require.Equal(t, fromRows, v, "%+v: %d", s, i)
+			require.Equal(t, fromCols, packedCols.data[i], "%+v: %d", s, i)
+		}
+	}
+}
+
+func TestExp(t *testing.T) {
+	t.Parallel()
+	worst := 0.0
+	for x := float32(-87); x <= 87; x += 0.00371 {
+		want := math.Exp(float64(x))
+		worst = max(worst, math.Abs(float64(Exp(x))-want)/want/(2+math.Abs(float64(x))))
+	}
+	require.Less(t, worst, 1e-7)
+	require.True(t, math.IsNaN(float64(Exp(float32(math.NaN())))))
+	for _, x := range []float32{88, 1000, float32(math.Inf(1))} {
+		require.Greater(t, Exp(x), float32(1e38))
+	}
+	for _, x := range []float32{-88, -1000, float32(math.Inf(-1))} {
+		require.LessOrEqual(t, Exp(x), float32(1.2e-38))
+		require.GreaterOrEqual(t, Exp(x), float32(0))
+	}
+	require.EqualValues(t, 1, Exp(0))
+}
