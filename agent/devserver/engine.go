@@ -25,9 +25,25 @@ type engine struct {
 	log       serverLogger
 }
 
+// enginePorts are the ports beside the frontend's gRPC port.
+type enginePorts struct {
+	history, matching, worker int
+	http                      int // the frontend's HTTP API, which Nexus calls need
+}
+
+func chooseEnginePorts(frontendHost string) (ports enginePorts, err error) {
+	for _, p := range []*int{&ports.history, &ports.matching, &ports.worker} {
+		if *p, err = freePort(DefaultHost); err != nil {
+			return ports, err
+		}
+	}
+	ports.http, err = freePort(frontendHost)
+	return ports, err
+}
+
 // startEngine starts the server on host:port over the database.
 func startEngine(o Options, port int, sql *config.SQL) (*engine, error) {
-	ports, err := freePorts(4)
+	ports, err := chooseEnginePorts(o.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +93,7 @@ func (e *engine) guard(f func() error) error {
 	return <-done
 }
 
-func (e *engine) newServer(o Options, port int, ports []int, sql *config.SQL) (temporal.Server, error) {
+func (e *engine) newServer(o Options, port int, ports enginePorts, sql *config.SQL) (temporal.Server, error) {
 	c := engineConfig(o, port, ports, sql)
 	c.PublicClient.HostPort = e.internode.target()
 	authorizer, err := authorization.GetAuthorizerFromConfig(&c.Global.Authorization)
@@ -105,9 +121,8 @@ func (e *engine) newServer(o Options, port int, ports []int, sql *config.SQL) (t
 	)
 }
 
-// engineConfig describes one host with one shard. ports are those of history, matching, worker and the frontend's
-// HTTP API (which Nexus calls need); only the frontend leaves loopback, if Host says so.
-func engineConfig(o Options, port int, ports []int, sql *config.SQL) *config.Config {
+// engineConfig describes one host with one shard. Only the frontend leaves loopback, if Host says so.
+func engineConfig(o Options, port int, ports enginePorts, sql *config.SQL) *config.Config {
 	const store = "sqlite"
 	c := &config.Config{
 		Persistence: config.Persistence{
@@ -125,15 +140,15 @@ func engineConfig(o Options, port int, ports []int, sql *config.SQL) *config.Con
 					Enabled:                true,
 					InitialFailoverVersion: 1,
 					RPCAddress:             hostPort(o.dialHost(), port),
-					HTTPAddress:            hostPort(o.dialHost(), ports[3]),
+					HTTPAddress:            hostPort(o.dialHost(), ports.http),
 				},
 			},
 		},
 		Services: map[string]config.Service{
-			string(primitives.FrontendService): {RPC: config.RPC{GRPCPort: port, HTTPPort: ports[3], BindOnIP: o.Host}},
-			string(primitives.HistoryService):  {RPC: config.RPC{GRPCPort: ports[0], BindOnIP: DefaultHost}},
-			string(primitives.MatchingService): {RPC: config.RPC{GRPCPort: ports[1], BindOnIP: DefaultHost}},
-			string(primitives.WorkerService):   {RPC: config.RPC{GRPCPort: ports[2], BindOnIP: DefaultHost}},
+			string(primitives.FrontendService): {RPC: config.RPC{GRPCPort: port, HTTPPort: ports.http, BindOnIP: o.Host}},
+			string(primitives.HistoryService):  {RPC: config.RPC{GRPCPort: ports.history, BindOnIP: DefaultHost}},
+			string(primitives.MatchingService): {RPC: config.RPC{GRPCPort: ports.matching, BindOnIP: DefaultHost}},
+			string(primitives.WorkerService):   {RPC: config.RPC{GRPCPort: ports.worker, BindOnIP: DefaultHost}},
 		},
 	}
 	c.Global.Membership.MaxJoinDuration = 30 * time.Second

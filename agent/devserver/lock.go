@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // InUseError says that another server, in this process or another, uses the database file.
@@ -45,6 +46,10 @@ type fileLock struct {
 	file *os.File
 }
 
+// heldLocks keeps locks reachable: a server runs on when nobody holds its *Server any more, and the garbage collector
+// closes a file that nobody holds.
+var heldLocks sync.Map
+
 // lockFile takes the lock of the database, or returns an *InUseError.
 func lockFile(db string) (*fileLock, error) {
 	file, err := os.OpenFile(db+".lock", os.O_RDWR|os.O_CREATE, 0o644)
@@ -61,6 +66,7 @@ func lockFile(db string) (*fileLock, error) {
 		return nil, inUse
 	}
 	l := &fileLock{file: file}
+	heldLocks.Store(l, nil)
 	if err := l.describe(""); err != nil {
 		return nil, errors.Join(err, l.release())
 	}
@@ -84,6 +90,7 @@ func (l *fileLock) describe(hostPort string) error {
 
 // release gives the lock back. Closing the file does.
 func (l *fileLock) release() error {
+	defer heldLocks.Delete(l)
 	return errors.Join(l.file.Truncate(0), l.file.Close())
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ func serveAsChild(file string) int {
 		return 1
 	}
 	fmt.Println(s.HostPort())
+	runtime.GC() // s is garbage from here on, which must not end anything
 	_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent
 	return 0
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,27 +38,29 @@ func bindable(host string, port int) error {
 	return l.Close()
 }
 
+// Free ports come from a range from which no system takes the ports of outgoing connections, as it would if it were
+// asked for port 0: the Temporal server binds a port a while after it was chosen.
+const (
+	firstFreePort = 20000
+	freePortCount = 10000
+)
+
+// nextFreePort counts through the range from a random start, so that servers that start at the same time, in this
+// process or another, do not choose the same ports.
+var nextFreePort atomic.Uint32
+
+func init() { nextFreePort.Store(rand.Uint32N(freePortCount)) }
+
 // freePort returns a port of host that is free now.
 func freePort(host string) (int, error) {
-	l, err := net.Listen("tcp", hostPort(host, 0))
-	if err != nil {
+	if err := bindable(host, 0); err != nil { // host is not an address of this machine
 		return 0, fmt.Errorf("no free port on %s: %w", host, err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-// freePorts returns n different free ports of loopback.
-func freePorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", hostPort(DefaultHost, 0))
-		if err != nil {
-			return nil, fmt.Errorf("no free port on %s: %w", DefaultHost, err)
+	for range freePortCount {
+		port := firstFreePort + int(nextFreePort.Add(1)%freePortCount)
+		if bindable(host, port) == nil {
+			return port, nil
 		}
-		// Held until all are chosen, lest one is given out twice.
-		defer func() { _ = l.Close() }()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
-	return ports, nil
+	return 0, fmt.Errorf("no free port on %s from %d to %d", host, firstFreePort, firstFreePort+freePortCount-1)
 }
