@@ -39,13 +39,11 @@ func exp2(x float32) float32 {
 }
 
 // Exp returns e^x with a relative error below 1e-7·(2+|x|); the range is
-// clamped to that of normal float32 numbers.
+// clamped to 2^±126.
 func Exp(x float32) float32 {
 	switch {
 	case x != x:
 		return x
-	case x > 88:
-		return 1 / exp2(-88*log2e)
 	case x > 0:
 		return 1 / exp2(-x*log2e)
 	}

@@ -291,7 +291,7 @@ func TestExp(t *testing.T) {
 	require.Less(t, worst, 1e-7)
 	require.True(t, math.IsNaN(float64(Exp(float32(math.NaN())))))
 	for _, x := range []float32{88, 1000, float32(math.Inf(1))} {
-		require.Greater(t, Exp(x), float32(1e38))
+		require.EqualValues(t, math.Exp2(126), Exp(x))
 	}
 	for _, x := range []float32{-88, -1000, float32(math.Inf(-1))} {
 		require.LessOrEqual(t, Exp(x), float32(1.2e-38))
