@@ -10,8 +10,9 @@ const DefaultTargetSum = 1e4
 // scanpy.pp.normalize_total does: each is divided, in float32, by the sum over
 // target. A cell whose sum is 0 stays as it is.
 //
-// For given [Ties] bins depend on the order of values only, so neither this nor
-// [Log1p] changes a cell's tokens but for values that rounding makes equal.
+// Bins depend on the order of a cell's values, so neither this nor [Log1p]
+// changes its tokens, but for rounding: values that become equal, or an edge that
+// computes to a hair beside the value that it lies on.
 func NormalizeTotal(values []float32, target float64) {
 	sum := 0.0
 	for _, v := range values {
