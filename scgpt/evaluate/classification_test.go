@@ -1,0 +1,52 @@
+package evaluate_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/evaluate"
+	"github.com/stretchr/testify/require"
+)
+
+func TestClassificationByHand(t *testing.T) {
+	t.Parallel()
+	s, err := evaluate.Classification(
+		[]string{"B", "B", "T", "T", "T", "NK"},
+		[]string{"B", "T", "T", "T", "B", "unassigned"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"B", "NK", "T", "unassigned"}, s.Labels)
+	require.Equal(t, [][]int{{1, 0, 1, 0}, {0, 0, 0, 1}, {1, 0, 2, 0}, {0, 0, 0, 0}}, s.Confusion)
+	require.InDelta(t, 3.0/6, s.Accuracy, 1e-15)
+	require.InDelta(t, (1.0/2+2.0/3)/4, s.MacroPrecision, 1e-15)
+	require.InDelta(t, (1.0/2+2.0/3)/4, s.MacroRecall, 1e-15)
+	require.Equal(t, evaluate.LabelScores{Precision: 2.0 / 3, Recall: 2.0 / 3, F1: 2.0 / 3, Support: 3}, s.PerLabel[2])
+	require.Equal(t, evaluate.LabelScores{Support: 1}, s.PerLabel[1])
+	require.Equal(t, evaluate.LabelScores{}, s.PerLabel[3])
+}
+
+func TestClassificationBadInput(t *testing.T) {
+	t.Parallel()
+	many := make([]string, evaluate.MaxLabels+1)
+	for i := range many {
+		many[i] = fmt.Sprint(i)
+	}
+	for name, tc := range map[string]struct {
+		truth, predicted []string
+		want             string
+	}{
+		"empty":         {nil, nil, "truth: no cells to compare"},
+		"lengths":       {[]string{"B"}, []string{"B", "T"}, "predicted: 2 labels, but truth has 1: both need one per cell"},
+		"empty truth":   {[]string{"B", ""}, []string{"B", "T"}, "truth[1]: empty label: leave out the cells without a true label"},
+		"no cell types": {many, many, "truth[4096]: more than 4096 different labels up to here: these are no cell types"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := evaluate.Classification(tc.truth, tc.predicted)
+			require.EqualError(t, err, tc.want)
+			var typed interface{ ErrorType() string }
+			require.True(t, errors.As(err, &typed))
+			require.Equal(t, "InvalidDataError", typed.ErrorType())
+		})
+	}
+}
