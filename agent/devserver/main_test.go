@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -19,12 +21,20 @@ import (
 	"go.uber.org/goleak"
 )
 
-// childFile makes the test binary a program that serves this database file, says where, and runs until it is killed.
-const childFile = "DEVSERVER_TEST_CHILD_FILE"
+// These make the test binary another program.
+const (
+	// childFile: serve this database file, say where, run until killed.
+	childFile = "DEVSERVER_TEST_CHILD_FILE"
+	// childPort: start on this port, lose it meanwhile, say what became of it.
+	childPort = "DEVSERVER_TEST_CHILD_PORT"
+)
 
 func TestMain(m *testing.M) {
 	if file := os.Getenv(childFile); file != "" {
 		os.Exit(serveAsChild(file))
+	}
+	if port := os.Getenv(childPort); port != "" {
+		os.Exit(losePortAsChild(port))
 	}
 	goleak.VerifyTestMain(m,
 		// The services connect to each other and never close these connections; what stays is one parked
@@ -42,8 +52,32 @@ func serveAsChild(file string) int {
 		return 1
 	}
 	fmt.Println(s.HostPort())
-	runtime.GC() // s is garbage from here on, which must not end anything
+	runtime.GC()                         // s is garbage from here on, which must not end anything
 	_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent
+	return 0
+}
+
+// losePortAsChild takes the port away between its choice and its use. The services that the server had built by then
+// leave goroutines behind, hence a process of its own.
+func losePortAsChild(port string) int {
+	taker := &onRecord{message: "Created gRPC listener", do: func() {
+		if _, err := net.Listen("tcp", net.JoinHostPort(DefaultHost, port)); err != nil {
+			fmt.Println(err)
+		}
+	}}
+	n, _ := strconv.Atoi(port)
+	s, err := Start(context.Background(), Options{Port: n, UIPort: NoUI, Logger: slog.New(taker)})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	for _, notice := range s.Notices() {
+		fmt.Println(notice)
+	}
+	if err := s.Stop(); err != nil {
+		fmt.Println(err)
+		return 1
+	}
 	return 0
 }
 

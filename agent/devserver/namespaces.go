@@ -103,14 +103,12 @@ func aliasSearchAttributes(aliases map[string]string, attributes map[string]enum
 			}
 			continue
 		}
-		free := slices.DeleteFunc(slices.Sorted(maps.Keys(columns)), func(column string) bool {
-			_, taken := aliases[column]
-			return taken || columns[column] != kind
-		})
-		if len(free) == 0 {
-			return fmt.Errorf("no column is left for %q of the type %v", name, kind)
+		ofKind := slices.DeleteFunc(slices.Sorted(maps.Keys(columns)), func(column string) bool { return columns[column] != kind })
+		free := slices.IndexFunc(ofKind, func(column string) bool { return aliases[column] == "" })
+		if free < 0 {
+			return fmt.Errorf("%q of the type %v has no column left: there are %d of that type", name, kind, len(ofKind))
 		}
-		aliases[free[0]] = name
+		aliases[ofKind[free]] = name
 	}
 	return nil
 }

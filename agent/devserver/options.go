@@ -1,6 +1,7 @@
 package devserver
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -74,14 +75,14 @@ func (o Options) withDefaults() (Options, error) {
 	if o.UIPort < NoUI || o.UIPort > 65535 {
 		return o, fmt.Errorf("Options.UIPort is %d, but must be 1 to 65535, 0 (%d) or NoUI (-1)", o.UIPort, DefaultUIPort)
 	}
-	if o.UIPort > 0 && o.UIPort == o.Port {
-		return o, fmt.Errorf("Options.Port and Options.UIPort are both %d", o.Port)
-	}
 	if o.UIPort == 0 && o.Port != AnyPort {
 		o.UIPort = DefaultUIPort
 	}
 	if o.Port == 0 {
 		o.Port = DefaultPort
+	}
+	if o.UIPort > 0 && o.UIPort == o.Port {
+		return o, fmt.Errorf("Options.Port and Options.UIPort are both %d", o.Port)
 	}
 
 	names := []string{DefaultNamespace}
@@ -96,8 +97,14 @@ func (o Options) withDefaults() (Options, error) {
 	o.Namespaces = names
 
 	for name, kind := range o.SearchAttributes {
-		if _, ok := enumspb.IndexedValueType_name[int32(kind)]; !ok || kind == enumspb.INDEXED_VALUE_TYPE_UNSPECIFIED || name == "" {
-			return o, fmt.Errorf("Options.SearchAttributes[%q] = %v is not a type of search attribute", name, kind)
+		switch {
+		case name == "":
+			return o, errors.New("Options.SearchAttributes holds an attribute without a name")
+		case strings.Contains(name, "`"):
+			return o, fmt.Errorf("Options.SearchAttributes holds %q, but a name has no backquote", name)
+		}
+		if _, ok := enumspb.IndexedValueType_name[int32(kind)]; !ok || kind == enumspb.INDEXED_VALUE_TYPE_UNSPECIFIED {
+			return o, fmt.Errorf("Options.SearchAttributes[%q] is %v, but must be a type such as enums.INDEXED_VALUE_TYPE_KEYWORD", name, kind)
 		}
 	}
 	if o.Logger == nil {

@@ -59,6 +59,9 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 }
 
 func (s *Server) start(ctx context.Context, o Options) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	port, err := s.choosePort(ctx, o)
 	if err != nil {
 		return err

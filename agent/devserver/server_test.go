@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -263,21 +265,13 @@ func TestStartChoosesAgain(t *testing.T) {
 	t.Parallel()
 	port, err := freePort(DefaultHost)
 	require.NoError(t, err)
-	taker := &onRecord{message: "Created gRPC listener", do: func() net.Listener {
-		l, err := net.Listen("tcp", hostPort(DefaultHost, port))
-		if err != nil {
-			return nil
-		}
-		return l
-	}}
-	s := start(t, Options{Port: port, UIPort: NoUI, Logger: slog.New(taker)})
-	t.Cleanup(func() { require.NoError(t, taker.got.Close()) })
-	require.NotNil(t, taker.got)
-	require.NotEqual(t, port, portOf(t, s.HostPort()))
-	require.Len(t, s.Notices(), 1)
-	c := dial(t, s.HostPort(), "")
-	startWorker(t, c)
-	requireHello(t, c)
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), exe)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", childPort, port))
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Regexp(t, fmt.Sprintf(`^the Temporal server listens on 127\.0\.0\.1:\d+ instead of port %d: it is taken by another program\n$`, port), string(out))
 }
 
 func TestStartEndsWithItsContext(t *testing.T) {
@@ -295,7 +289,7 @@ func TestStartEndsWithItsContext(t *testing.T) {
 		t.Run("at "+message, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			canceller := &onRecord{message: message, do: func() net.Listener { cancel(); return nil }}
+			canceller := &onRecord{message: message, do: cancel}
 			_, err := Start(ctx, Options{Port: AnyPort, DBFile: file, Logger: slog.New(canceller)})
 			require.ErrorIs(t, err, context.Canceled)
 			require.NoFileExists(t, file+"-wal", "the file is still open")
@@ -351,9 +345,8 @@ func TestStop(t *testing.T) {
 // onRecord is a slog.Handler that does something at the first record with a message.
 type onRecord struct {
 	message string
-	do      func() net.Listener
+	do      func()
 	once    sync.Once
-	got     net.Listener
 }
 
 func (h *onRecord) Enabled(context.Context, slog.Level) bool { return true }
@@ -361,7 +354,7 @@ func (h *onRecord) WithAttrs([]slog.Attr) slog.Handler       { return h }
 func (h *onRecord) WithGroup(string) slog.Handler            { return h }
 func (h *onRecord) Handle(_ context.Context, r slog.Record) error {
 	if r.Message == h.message {
-		h.once.Do(func() { h.got = h.do() })
+		h.once.Do(h.do)
 	}
 	return nil
 }
