@@ -261,3 +261,16 @@ func (t *chunkTable) any(from, to uint64) bool {
 	i, _ := slices.BinarySearchFunc(t.refs, from, func(r chunkRef, n uint64) int { return cmp.Compare(r.number, n) })
 	return i < len(t.refs) && t.refs[i].number < to
 }
+
+// bytes returns how many bytes the chunks of a range of numbers take.
+func (t *chunkTable) bytes(from, to uint64, chunkBytes int) uint64 {
+	if t.implicit {
+		return (to - from) * uint64(chunkBytes)
+	}
+	var n uint64
+	i, _ := slices.BinarySearchFunc(t.refs, from, func(r chunkRef, n uint64) int { return cmp.Compare(r.number, n) })
+	for ; i < len(t.refs) && t.refs[i].number < to; i++ {
+		n += t.refs[i].size
+	}
+	return n
+}

@@ -210,14 +210,61 @@ func (d *Dataset) Stored(from, to int) (bool, error) {
 		if t.implicit || d.fill != nil {
 			return true, nil
 		}
-		across := uint64(1)
-		for i, c := range d.layout.chunk[1:] {
-			across *= ceilDiv(d.space.dims[i+1], uint64(c))
-		}
-		height := d.layout.chunk[0]
-		return t.any(uint64(from/height)*across, (uint64((to-1)/height)+1)*across), nil
+		return t.any(d.chunkNumbers(from, to)), nil
 	}
 	return true, nil
+}
+
+// looseBytes may be declared without any data behind them.
+const looseBytes = 16 << 20
+
+// expansion is how many times larger a filter's output can be than what is
+// stored.
+var expansion = map[int]uint64{FilterDeflate: 1032, FilterLZF: 128, FilterZstd: 1 << 15}
+
+// CheckStored reports rows whose declared size is out of proportion to what
+// the file stores of them, so that callers can ask before they take memory for
+// a range that a hostile file made up.
+func (d *Dataset) CheckStored(from, to int) error {
+	n, err := d.rowRange(from, to)
+	if err != nil {
+		return d.locate(err)
+	}
+	declared := uint64(n) * uint64(d.typ.Size)
+	if declared <= looseBytes {
+		return nil
+	}
+	var stored uint64
+	switch d.layout.class {
+	case storedChunked:
+		t, err := d.table()
+		if err != nil {
+			return d.locate(err)
+		}
+		first, end := d.chunkNumbers(from, to)
+		stored = t.bytes(first, end, d.layout.chunkBytes)
+		for _, x := range d.filters {
+			stored *= max(1, expansion[x.ID])
+		}
+	default:
+		if d.layout.addr != undefined || d.layout.class == storedCompact {
+			return nil // checked against the file
+		}
+	}
+	if declared/2 > stored {
+		return d.locate(corrupt("rows %d to %d are declared to have %d bytes, but next to nothing is stored", from, to, declared))
+	}
+	return nil
+}
+
+// chunkNumbers returns the numbers of the chunks that hold the rows.
+func (d *Dataset) chunkNumbers(from, to int) (first, end uint64) {
+	across := uint64(1)
+	for i, c := range d.layout.chunk[1:] {
+		across *= ceilDiv(d.space.dims[i+1], uint64(c))
+	}
+	height := d.layout.chunk[0]
+	return uint64(from/height) * across, (uint64((to-1)/height) + 1) * across
 }
 
 // ReadBytes reads rows as stored in the file, RowLen elements each.
@@ -226,9 +273,15 @@ func (d *Dataset) ReadBytes(ctx context.Context, from, to int) ([]byte, error) {
 	if err != nil {
 		return nil, d.locate(err)
 	}
+	if err := d.CheckStored(from, to); err != nil {
+		return nil, err
+	}
 	size := d.typ.Size
 	out := make([]byte, n*size)
-	err = d.scan(ctx, from, to, func(at int, raw []byte) { copy(out[at*size:], raw) })
+	err = d.scan(ctx, from, to, func(at int, raw []byte) error {
+		copy(out[at*size:], raw)
+		return nil
+	})
 	if err != nil {
 		return nil, d.locate(err)
 	}

@@ -51,8 +51,9 @@ func readNumbers[T number](ctx context.Context, d *Dataset, dst []T, from, to in
 		return d.locate(corrupt("holds %v, want numbers", d.typ))
 	}
 	size := d.typ.Size
-	return d.locate(d.scan(ctx, from, to, func(at int, raw []byte) {
+	return d.locate(d.scan(ctx, from, to, func(at int, raw []byte) error {
 		convert(d.typ, dst[at:at+len(raw)/size], raw)
+		return nil
 	}))
 }
 
@@ -152,4 +153,48 @@ func half(v uint16) float32 {
 		return math.Float32frombits(sign | 0xff<<23 | man<<13)
 	}
 	return math.Float32frombits(sign | (exp+112)<<23 | man<<13)
+}
+
+// Int64s converts elements of a whole-number type from raw.
+func Int64s(t *Datatype, raw []byte) []int64 { return numbers[int64](t, t.Integer(), raw) }
+
+// Float64s converts elements of a number type from raw.
+func Float64s(t *Datatype, raw []byte) []float64 { return numbers[float64](t, t.Numeric(), raw) }
+
+// numbers returns nil where the type does not convert.
+func numbers[T number](t *Datatype, ok bool, raw []byte) []T {
+	if !ok {
+		return nil
+	}
+	out := make([]T, len(raw)/t.Size)
+	convert(t, out, raw)
+	return out
+}
+
+// EachFloat32 reads rows chunk after chunk, always in the same order, and
+// calls each with runs of elements: at is the number of the first one, counted
+// from the first row asked for. The slice is valid during the call. It takes
+// the memory of one chunk, however many chunks a row crosses.
+func (d *Dataset) EachFloat32(ctx context.Context, from, to int, each func(at int, run []float32) error) error {
+	return eachRun(ctx, d, from, to, each)
+}
+
+// EachFloat64 is EachFloat32 in double precision.
+func (d *Dataset) EachFloat64(ctx context.Context, from, to int, each func(at int, run []float64) error) error {
+	return eachRun(ctx, d, from, to, each)
+}
+
+func eachRun[T number](ctx context.Context, d *Dataset, from, to int, each func(at int, run []T) error) error {
+	if !d.typ.Numeric() {
+		return d.locate(corrupt("holds %v, want numbers", d.typ))
+	}
+	var buf []T
+	return d.locate(d.scanWith(ctx, 1, from, to, func(at int, raw []byte) error {
+		n := len(raw) / d.typ.Size
+		if len(buf) < n {
+			buf = make([]T, n)
+		}
+		convert(d.typ, buf[:n], raw)
+		return each(at, buf[:n])
+	}))
 }

@@ -14,7 +14,12 @@ const stripBytes = 1 << 20
 // stored, of which the first has the number at, counted from the first row
 // asked for. Calls come from several goroutines, for runs that do not overlap,
 // and raw is valid during the call only.
-func (d *Dataset) scan(ctx context.Context, from, to int, emit func(at int, raw []byte)) error {
+func (d *Dataset) scan(ctx context.Context, from, to int, emit func(at int, raw []byte) error) error {
+	return d.scanWith(ctx, runtime.GOMAXPROCS(0), from, to, emit)
+}
+
+// scanWith is scan with at most so many goroutines.
+func (d *Dataset) scanWith(ctx context.Context, workers, from, to int, emit func(at int, raw []byte) error) error {
 	if _, err := d.rowRange(from, to); err != nil {
 		return err
 	}
@@ -22,13 +27,12 @@ func (d *Dataset) scan(ctx context.Context, from, to int, emit func(at int, raw 
 		return nil
 	}
 	if d.layout.class == storedChunked {
-		return d.scanChunks(ctx, from, to, emit)
+		return d.scanChunks(ctx, workers, from, to, emit)
 	}
 	size := d.typ.Size
 	first, n := from*d.rowLen, (to-from)*d.rowLen
 	if d.layout.class == storedCompact {
-		emit(0, d.layout.compact[first*size:(first+n)*size])
-		return nil
+		return emit(0, d.layout.compact[first*size:(first+n)*size])
 	}
 	strip := max(1, stripBytes/size)
 	buf := make([]byte, min(n, strip)*size)
@@ -45,7 +49,9 @@ func (d *Dataset) scan(ctx context.Context, from, to int, emit func(at int, raw 
 				return err
 			}
 		}
-		emit(at, b)
+		if err := emit(at, b); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -62,7 +68,7 @@ type chunkScan struct {
 	*Dataset
 	table    *chunkTable
 	from, to int
-	emit     func(at int, raw []byte)
+	emit     func(at int, raw []byte) error
 	grid     []int
 	first    int // chunk row of the first row
 	count    int // chunks to visit
@@ -70,7 +76,7 @@ type chunkScan struct {
 	keep     bool
 }
 
-func (d *Dataset) scanChunks(ctx context.Context, from, to int, emit func(at int, raw []byte)) error {
+func (d *Dataset) scanChunks(ctx context.Context, workers, from, to int, emit func(at int, raw []byte) error) error {
 	if err := checkFilters(d.filters); err != nil {
 		return err
 	}
@@ -92,7 +98,7 @@ func (d *Dataset) scanChunks(ctx context.Context, from, to int, emit func(at int
 	// when they all fit.
 	s.keep = 2*s.across <= chunkCacheBytes/d.layout.chunkBytes
 
-	workers := min(runtime.GOMAXPROCS(0), s.count, max(1, (64<<20)/d.layout.chunkBytes))
+	workers = min(workers, s.count, max(1, (64<<20)/d.layout.chunkBytes))
 	if len(d.filters) == 0 || workers == 1 || (to-from)*d.rowLen*d.typ.Size < 128<<10 {
 		var buf []byte
 		for i := range s.count {
@@ -162,8 +168,7 @@ func (s *chunkScan) visit(i int, buf []byte) ([]byte, error) {
 	if raw == nil {
 		ref, ok := s.table.find(number, s.layout.chunkBytes)
 		if !ok {
-			s.emitFill(origin, count, lo, hi)
-			return buf, nil
+			return buf, s.emitFill(origin, count, lo, hi)
 		}
 		if ref.size > uint64(s.layout.chunkBytes)+uint64(s.layout.chunkBytes)/8+1024 {
 			return buf, corrupt("chunk at %v has %d bytes, but holds only %d", origin, ref.size, s.layout.chunkBytes)
@@ -191,24 +196,22 @@ func (s *chunkScan) visit(i int, buf []byte) ([]byte, error) {
 			s.cache.put(number, kept)
 		}
 	}
-	s.emitChunk(raw, origin, count, lo, hi)
-	return buf, nil
+	return buf, s.emitChunk(raw, origin, count, lo, hi)
 }
 
 // emitChunk emits rows lo to hi of a chunk, run by run along the last axis.
-func (s *chunkScan) emitChunk(raw []byte, origin, count []int, lo, hi int) {
+func (s *chunkScan) emitChunk(raw []byte, origin, count []int, lo, hi int) error {
 	size := s.typ.Size
 	if len(count) == 1 {
-		s.emit(lo-s.from, raw[(lo-origin[0])*size:(hi-origin[0])*size])
-		return
+		return s.emit(lo-s.from, raw[(lo-origin[0])*size:(hi-origin[0])*size])
 	}
-	s.runs(origin, count, lo, hi, func(at, within, n int) {
-		s.emit(at, raw[within*size:(within+n)*size])
+	return s.runs(origin, count, lo, hi, func(at, within, n int) error {
+		return s.emit(at, raw[within*size:(within+n)*size])
 	})
 }
 
 // emitFill emits the fill value for a chunk that was never written.
-func (s *chunkScan) emitFill(origin, count []int, lo, hi int) {
+func (s *chunkScan) emitFill(origin, count []int, lo, hi int) error {
 	const most = 8192
 	size := s.typ.Size
 	last := count[len(count)-1]
@@ -217,22 +220,24 @@ func (s *chunkScan) emitFill(origin, count []int, lo, hi int) {
 	}
 	b := make([]byte, min(last, most)*size)
 	fillWith(b, s.fill)
-	emit := func(at, n int) {
+	emit := func(at, n int) error {
 		for i := 0; i < n; i += most {
-			s.emit(at+i, b[:min(most, n-i)*size])
+			if err := s.emit(at+i, b[:min(most, n-i)*size]); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
 	if len(count) == 1 {
-		emit(lo-s.from, hi-lo)
-		return
+		return emit(lo-s.from, hi-lo)
 	}
-	s.runs(origin, count, lo, hi, func(at, _, n int) { emit(at, n) })
+	return s.runs(origin, count, lo, hi, func(at, _, n int) error { return emit(at, n) })
 }
 
 // runs enumerates the rows lo to hi of a chunk of two or more dimensions as
 // runs of n elements: at counts from the first row asked for, within from the
 // start of the chunk.
-func (s *chunkScan) runs(origin, count []int, lo, hi int, run func(at, within, n int)) {
+func (s *chunkScan) runs(origin, count []int, lo, hi int, run func(at, within, n int) error) error {
 	rank := len(count)
 	place := make([]int, rank-1) // in the chunk, all axes but the last
 	place[0] = lo - origin[0]
@@ -246,7 +251,9 @@ func (s *chunkScan) runs(origin, count []int, lo, hi int, run func(at, within, n
 			at = at*int(s.space.dims[axis]) + origin[axis] + p
 			within = within*s.layout.chunk[axis] + p
 		}
-		run(at, within, count[rank-1])
+		if err := run(at, within, count[rank-1]); err != nil {
+			return err
+		}
 		axis := rank - 2
 		for ; axis >= 0; axis-- {
 			place[axis]++
@@ -260,7 +267,7 @@ func (s *chunkScan) runs(origin, count []int, lo, hi int, run func(at, within, n
 			place[axis] = 0
 		}
 		if axis < 0 {
-			return
+			return nil
 		}
 	}
 }

@@ -16,6 +16,9 @@ func (d *Dataset) ReadStrings(ctx context.Context, from, to int) ([]string, erro
 	if !d.typ.Text() || d.typ.Size == 0 {
 		return nil, d.locate(corrupt("holds %v, want texts", d.typ))
 	}
+	if err := d.CheckStored(from, to); err != nil {
+		return nil, err
+	}
 	out := make([]string, n)
 	heap := d.obj.file.heapReader()
 	// References are resolved in order, a part at a time.

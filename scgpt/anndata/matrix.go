@@ -1,0 +1,198 @@
+package anndata
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
+)
+
+// stripElements is how many numbers a scan holds at once.
+const stripElements = 1 << 20
+
+// A Matrix is a matrix in a file, cells by genes. It is safe for concurrent
+// use.
+type Matrix struct {
+	file       *File
+	path       string
+	encoding   string
+	rows, cols int
+
+	data            *hdf5.Dataset // values; of a dense matrix all of them
+	indices, indptr *hdf5.Dataset
+
+	spillMu sync.Mutex
+	spill   *spill // of a CSC matrix, or a part of a dense one
+}
+
+// openMatrix opens a sparse group or a dense dataset that must have the shape
+// rows by cols.
+func (f *File) openMatrix(o *hdf5.Object, rows, cols int) (*Matrix, error) {
+	m := &Matrix{file: f, path: o.Path(), rows: rows, cols: cols}
+	if o.Kind() == hdf5.KindDataset {
+		return m, m.openDense(o)
+	}
+	enc, err := encodingOf(o)
+	if err != nil {
+		return nil, err
+	}
+	shapeName := "shape"
+	if enc == "" { // before anndata 0.7
+		shapeName = "h5sparse_shape"
+		if enc, err = textAttribute(o, "h5sparse_format"); err != nil {
+			return nil, err
+		}
+	}
+	switch enc {
+	case "csr_matrix", "csr":
+		m.encoding = "csr"
+	case "csc_matrix", "csc":
+		m.encoding = "csc"
+	default:
+		return nil, f.errorf("%s has encoding %q; csr_matrix, csc_matrix and dense arrays can be read", m.path, enc)
+	}
+	shape, err := o.Attribute(shapeName)
+	if err != nil {
+		return nil, f.sparseError(m.path, err)
+	}
+	dims, err := shape.Int64s()
+	if err != nil {
+		return nil, err
+	}
+	if len(dims) != 2 || dims[0] != int64(rows) || dims[1] != int64(cols) {
+		return nil, f.errorf("%s has shape %v, but there are %d cells and %d genes", m.path, dims, rows, cols)
+	}
+	return m, m.openSparse(o)
+}
+
+func (f *File) sparseError(path string, err error) error {
+	if errors.Is(err, hdf5.ErrNotFound) {
+		return f.errorf("%s is not a sparse matrix: %v", path, err)
+	}
+	return err
+}
+
+// openSparse opens the three arrays of a sparse matrix.
+func (m *Matrix) openSparse(o *hdf5.Object) error {
+	parts, err := entries(o)
+	if err != nil {
+		return err
+	}
+	for name, d := range map[string]**hdf5.Dataset{"data": &m.data, "indices": &m.indices, "indptr": &m.indptr} {
+		part, err := m.file.part(o, parts, name)
+		if err != nil {
+			return err
+		}
+		if *d, err = part.Dataset(); err != nil {
+			return err
+		}
+		if len((*d).Shape()) != 1 {
+			return m.file.errorf("%s has shape %v; it has one dimension", (*d).Path(), (*d).Shape())
+		}
+	}
+	if !m.data.Type().Numeric() {
+		return m.file.errorf("%s holds %v, want numbers", m.data.Path(), m.data.Type())
+	}
+	for _, d := range []*hdf5.Dataset{m.indices, m.indptr} {
+		if !d.Type().Integer() {
+			return m.file.errorf("%s holds %v, want whole numbers", d.Path(), d.Type())
+		}
+	}
+	n := m.data.Rows()
+	if m.indices.Rows() != n {
+		return m.file.errorf("%s has %d entries, but %s has %d", m.indices.Path(), m.indices.Rows(), m.data.Path(), n)
+	}
+	lines, unit := m.rows, "rows"
+	if m.encoding == "csc" {
+		lines, unit = m.cols, "columns"
+	}
+	if m.indptr.Rows() != lines+1 {
+		return m.file.errorf("%s has %d entries, want %d for %d %s", m.indptr.Path(), m.indptr.Rows(), lines+1, lines, unit)
+	}
+	ends := make([]int64, 2)
+	for i, at := range []int{0, lines} {
+		if err := m.indptr.ReadInt64s(context.Background(), ends[i:i+1], at, at+1); err != nil {
+			return err
+		}
+	}
+	if ends[0] != 0 || ends[1] != int64(n) {
+		return m.file.errorf("%s goes from %d to %d, want 0 to %d, the length of data", m.indptr.Path(), ends[0], ends[1], n)
+	}
+	return nil
+}
+
+// NRows returns the number of rows, which are cells.
+func (m *Matrix) NRows() int { return m.rows }
+
+// NCols returns the number of columns, which are genes.
+func (m *Matrix) NCols() int { return m.cols }
+
+// Encoding returns "csr", "csc" or "dense".
+func (m *Matrix) Encoding() string { return m.encoding }
+
+// DType names the type of the values in the file as NumPy does, say "float32".
+func (m *Matrix) DType() string { return m.data.Type().String() }
+
+// Path names the matrix within the file, say "layers/counts".
+func (m *Matrix) Path() string { return m.path }
+
+// Rows reads the rows from from to before to. Values become float32; NaN and
+// infinities are passed on. Indices in a row may come in any order in the file,
+// but twice is an error.
+func (m *Matrix) Rows(ctx context.Context, from, to int) (*Block, error) {
+	if from < 0 || to < from || to > m.rows {
+		return nil, m.file.errorf("%s: rows %d to %d asked for, there are %d", m.path, from, to, m.rows)
+	}
+	switch m.encoding {
+	case "csr":
+		return m.csrRows(ctx, from, to)
+	case "csc":
+		return m.cscRows(ctx, from, to)
+	default:
+		return m.denseRows(ctx, from, to)
+	}
+}
+
+// NNZ returns the number of values that are not zero. It reads the whole
+// matrix.
+func (m *Matrix) NNZ(ctx context.Context) (int64, error) {
+	var n int64
+	err := m.each(ctx, func(v []float64) {
+		for _, x := range v {
+			if x != 0 {
+				n++
+			}
+		}
+	})
+	return n, err
+}
+
+// Sum returns the sum of all values, in double precision and always in the
+// same order. It reads the whole matrix.
+func (m *Matrix) Sum(ctx context.Context) (float64, error) {
+	var sum float64
+	err := m.each(ctx, func(v []float64) {
+		for _, x := range v {
+			sum += x
+		}
+	})
+	return sum, err
+}
+
+// each calls f with all stored values, in parts.
+func (m *Matrix) each(ctx context.Context, f func([]float64)) error {
+	if m.encoding == "dense" {
+		return m.eachDense(ctx, f)
+	}
+	n := m.data.Rows()
+	buf := make([]float64, min(n, stripElements))
+	for from := 0; from < n; from += stripElements {
+		to := min(n, from+stripElements)
+		if err := m.data.ReadFloat64s(ctx, buf[:to-from], from, to); err != nil {
+			return err
+		}
+		f(buf[:to-from])
+	}
+	return nil
+}
