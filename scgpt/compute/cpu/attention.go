@@ -124,8 +124,8 @@ func (d *device) attend(thread int, h headTask, stopped func() bool) {
 	}
 	keys, values := carve(keysPadded*h.dim), carve(h.keys*dimPadded)
 	scores, sums := carve(block*keysPadded), carve(block*dimPadded)
-	kernel.PackRows(keys, h.k, h.ldkv, h.keys, h.dim, nr)
-	kernel.PackCols(values, h.v, h.ldkv, h.dim, h.keys, nr)
+	d.set.PackRows(keys, h.k, h.ldkv, h.keys, h.dim)
+	d.set.PackCols(values, h.v, h.ldkv, h.dim, h.keys)
 	scale := float32(1 / math.Sqrt(float64(h.dim)))
 	for i := 0; i < h.queries && !stopped(); i += block {
 		m := min(block, h.queries-i)
@@ -165,7 +165,7 @@ func (d *device) AttentionScores(ctx context.Context, dst, qkv compute.Tensor, f
 		block := min(queryTiles*d.set.MR, n)
 		buf := d.scratchFor(thread, padded*hd+block*padded)
 		keys, scores := buf[:padded*hd], buf[padded*hd:]
-		kernel.PackRows(keys, src[from*3*width+width+head*hd:], 3*width, n, hd, nr)
+		d.set.PackRows(keys, src[from*3*width+width+head*hd:], 3*width, n, hd)
 		for i := 0; i < n && !stopped(); i += block {
 			m := min(block, n-i)
 			d.product(m, hd, padded, src[(from+i)*3*width+head*hd:], 3*width, keys, scores, padded, nil, compute.Identity)

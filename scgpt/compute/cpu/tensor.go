@@ -85,7 +85,7 @@ func (d *device) UploadMatrix(out, in int, data []float32) (compute.Matrix, erro
 		return nil, errClosed
 	}
 	packed := alignedFloats(kernel.PackedLen(out, in, d.set.NR))
-	kernel.PackRows(packed, data, in, out, in, d.set.NR)
+	d.set.PackRows(packed, data, in, out, in)
 	m := &matrix{dev: d, out: out, in: in}
 	m.data.Store(&packed)
 	return m, nil

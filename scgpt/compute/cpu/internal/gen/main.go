@@ -7,6 +7,8 @@
 //	scale        dst = s·src
 //	addNorm      dst = layer norm of a + b
 //
+// and both share transpose8, which packs rows.
+//
 // What a function computes is documented at kernel.Set.
 package main
 
@@ -36,5 +38,8 @@ func main() {
 	softmax(v)
 	scale(v)
 	addNorm(v)
+	if *set == "avx2" {
+		transpose()
+	}
 	Generate()
 }

@@ -30,3 +30,6 @@ func scaleAVX2(dst *float32, src *float32, n int, s float32)
 
 //go:noescape
 func addNormAVX2(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)
+
+//go:noescape
+func transpose8(dst *float32, ldd int, src *float32, lds int, blocks int)

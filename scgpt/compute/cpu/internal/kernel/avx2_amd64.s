@@ -1409,3 +1409,74 @@ normTail:
 normEnd:
 	VZEROUPPER
 	RET
+
+// func transpose8(dst *float32, ldd int, src *float32, lds int, blocks int)
+// Requires: AVX
+TEXT ·transpose8(SB), NOSPLIT, $0-40
+	MOVQ blocks+32(FP), AX
+	MOVQ dst+0(FP), CX
+	MOVQ ldd+8(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	LEAQ (CX)(BX*1), SI
+	LEAQ (SI)(BX*1), BX
+	MOVQ src+16(FP), DI
+	MOVQ lds+24(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	LEAQ (DI)(R9*1), R10
+	LEAQ (R10)(R9*1), R9
+	MOVQ DX, R11
+	SHLQ $0x03, R11
+
+block:
+	VMOVUPS     (DI), X0
+	VINSERTF128 $0x01, (R10)(R8*1), Y0, Y0
+	VMOVUPS     16(DI), X1
+	VINSERTF128 $0x01, 16(R10)(R8*1), Y1, Y1
+	VMOVUPS     (DI)(R8*1), X2
+	VINSERTF128 $0x01, (R10)(R8*2), Y2, Y2
+	VMOVUPS     16(DI)(R8*1), X3
+	VINSERTF128 $0x01, 16(R10)(R8*2), Y3, Y3
+	VMOVUPS     (DI)(R8*2), X4
+	VINSERTF128 $0x01, (R9), Y4, Y4
+	VMOVUPS     16(DI)(R8*2), X5
+	VINSERTF128 $0x01, 16(R9), Y5, Y5
+	VMOVUPS     (R10), X6
+	VINSERTF128 $0x01, (R9)(R8*1), Y6, Y6
+	VMOVUPS     16(R10), X7
+	VINSERTF128 $0x01, 16(R9)(R8*1), Y7, Y7
+	VUNPCKLPS   Y2, Y0, Y8
+	VUNPCKHPS   Y2, Y0, Y9
+	VUNPCKLPS   Y6, Y4, Y10
+	VUNPCKHPS   Y6, Y4, Y11
+	VSHUFPS     $0x44, Y10, Y8, Y12
+	VMOVUPS     Y12, (CX)
+	VSHUFPS     $0xee, Y10, Y8, Y8
+	VMOVUPS     Y8, (CX)(DX*1)
+	VSHUFPS     $0x44, Y11, Y9, Y8
+	VMOVUPS     Y8, (CX)(DX*2)
+	VSHUFPS     $0xee, Y11, Y9, Y8
+	VMOVUPS     Y8, (SI)
+	VUNPCKLPS   Y3, Y1, Y8
+	VUNPCKHPS   Y3, Y1, Y9
+	VUNPCKLPS   Y7, Y5, Y10
+	VUNPCKHPS   Y7, Y5, Y11
+	VSHUFPS     $0x44, Y10, Y8, Y12
+	VMOVUPS     Y12, (SI)(DX*1)
+	VSHUFPS     $0xee, Y10, Y8, Y8
+	VMOVUPS     Y8, (SI)(DX*2)
+	VSHUFPS     $0x44, Y11, Y9, Y8
+	VMOVUPS     Y8, (BX)
+	VSHUFPS     $0xee, Y11, Y9, Y8
+	VMOVUPS     Y8, (BX)(DX*1)
+	ADDQ        $0x20, DI
+	ADDQ        $0x20, R10
+	ADDQ        $0x20, R9
+	ADDQ        R11, CX
+	ADDQ        R11, SI
+	ADDQ        R11, BX
+	DECQ        AX
+	JNZ         block
+	VZEROUPPER
+	RET

@@ -260,25 +260,29 @@ func TestAddNorm(t *testing.T) {
 
 func TestPack(t *testing.T) {
 	t.Parallel()
-	rng := rand.New(rand.NewPCG(11, 12))
-	for _, s := range []struct{ n, k, nr int }{{1, 1, 4}, {3, 5, 4}, {4, 5, 4}, {5, 2, 4}, {33, 7, 32}, {64, 16, 32}, {40, 3, 16}} {
-		rowsOf := newGuarded(rng, s.n*(s.k+2))
-		colsOf := newGuarded(rng, s.k*(s.n+2))
-		packedRows, packedCols := newGuarded(rng, PackedLen(s.n, s.k, s.nr)), newGuarded(rng, PackedLen(s.n, s.k, s.nr))
-		PackRows(packedRows.data, rowsOf.data, s.k+2, s.n, s.k, s.nr)
-		PackCols(packedCols.data, colsOf.data, s.n+2, s.n, s.k, s.nr)
-		packedRows.check(t, "rows")
-		packedCols.check(t, "columns")
-		for i, v := range packedRows.data {
-			panel, p, j := i/(s.nr*s.k), i/s.nr%s.k, i%s.nr
-			var fromRows, fromCols float32
-			if n := panel*s.nr + j; n < s.n {
-				fromRows, fromCols = rowsOf.data[n*(s.k+2)+p], colsOf.data[p*(s.n+2)+n]
+	forEachSet(t, func(t *testing.T, s *Set) {
+		rng := rand.New(rand.NewPCG(11, 12))
+		for _, c := range []struct{ n, k int }{
+			{1, 1}, {3, 5}, {4, 5}, {5, 2}, {7, 8}, {8, 7}, {8, 8}, {9, 9}, {33, 7}, {64, 16}, {40, 3}, {47, 29}, {96, 65},
+		} {
+			rows, cols := newGuarded(rng, c.n*(c.k+2)), newGuarded(rng, c.k*(c.n+2))
+			size := PackedLen(c.n, c.k, s.NR)
+			packedRows, packedCols := newGuarded(rng, size), newGuarded(rng, size)
+			s.PackRows(packedRows.data, rows.data, c.k+2, c.n, c.k)
+			s.PackCols(packedCols.data, cols.data, c.n+2, c.n, c.k)
+			packedRows.check(t, "rows")
+			packedCols.check(t, "columns")
+			for i, v := range packedRows.data {
+				panel, p, j := i/(s.NR*c.k), i/s.NR%c.k, i%s.NR
+				var fromRows, fromCols float32
+				if n := panel*s.NR + j; n < c.n {
+					fromRows, fromCols = rows.data[n*(c.k+2)+p], cols.data[p*(c.n+2)+n]
+				}
+				require.Equal(t, fromRows, v, "%+v: %d", c, i)
+				require.Equal(t, fromCols, packedCols.data[i], "%+v: %d", c, i)
 			}
-			require.Equal(t, fromRows, v, "%+v: %d", s, i)
-			require.Equal(t, fromCols, packedCols.data[i], "%+v: %d", s, i)
 		}
-	}
+	})
 }
 
 func TestExp(t *testing.T) {

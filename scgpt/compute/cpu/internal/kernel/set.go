@@ -35,6 +35,10 @@ type Set struct {
 	// AddNorm sets dst to the layer norm of a+b, or of a when b is nil.
 	// dst may be a or b.
 	AddNorm func(dst, a, b, gamma, beta []float32, eps float32)
+
+	// transpose8 writes eight rows of 8·blocks columns as 8·blocks rows of
+	// eight, dst[p·ldd+i] = src[i·lds+p]; nil where there is no fast way.
+	transpose8 func(dst []float32, ldd int, src []float32, lds, blocks int)
 }
 
 // MaxMR is the largest MR of any set.

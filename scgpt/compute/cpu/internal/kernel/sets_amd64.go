@@ -10,7 +10,7 @@ import "golang.org/x/sys/cpu"
 // Sets returns the sets that this processor can run, best first.
 func Sets() []*Set {
 	var sets []*Set
-	if cpu.X86.HasAVX512F && cpu.X86.HasBMI2 {
+	if cpu.X86.HasAVX512F && cpu.X86.HasBMI2 && cpu.X86.HasAVX2 {
 		sets = append(sets, avx512)
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
@@ -45,7 +45,8 @@ var avx512 = &Set{
 			scaleAVX512(&dst[0], &src[:len(dst)][0], len(dst), s)
 		}
 	},
-	AddNorm: addNorm(addNormAVX512),
+	AddNorm:    addNorm(addNormAVX512),
+	transpose8: transpose,
 }
 
 var avx2 = &Set{
@@ -64,7 +65,8 @@ var avx2 = &Set{
 			scaleAVX2(&dst[0], &src[:len(dst)][0], len(dst), s)
 		}
 	},
-	AddNorm: addNorm(addNormAVX2),
+	AddNorm:    addNorm(addNormAVX2),
+	transpose8: transpose,
 }
 
 // gemm puts the bounds checks that assembly lacks before the tile functions;
@@ -96,4 +98,12 @@ func addNorm(f func(dst *float32, a *float32, b *float32, gamma *float32, beta *
 		}
 		f(&dst[0], &a[0], second, &gamma[0], &beta[0], n, eps)
 	}
+}
+
+func transpose(dst []float32, ldd int, src []float32, lds, blocks int) {
+	if blocks < 1 {
+		return
+	}
+	_, _ = dst[(8*blocks-1)*ldd+7], src[7*lds+8*blocks-1]
+	transpose8(&dst[0], ldd, &src[0], lds, blocks)
 }

@@ -1,0 +1,59 @@
+package kernel
+
+import (
+	"fmt"
+	"testing"
+)
+
+// BenchmarkGemm runs the largest tile on data in the nearest caches.
+func BenchmarkGemm(b *testing.B) {
+	for _, s := range Sets() {
+		for _, k := range []int{64, 512} {
+			b.Run(fmt.Sprintf("%s/k=%d", s.Name, k), func(b *testing.B) {
+				x, w, c := make([]float32, s.MR*k), make([]float32, k*s.NR), make([]float32, s.MR*s.NR)
+				for b.Loop() {
+					s.Gemm(s.MR, k, x, k, w, c, s.NR, nil, 0)
+				}
+				b.ReportMetric(2*float64(s.MR*s.NR*k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
+			})
+		}
+	}
+}
+
+func BenchmarkSoftmax(b *testing.B) {
+	for _, s := range Sets() {
+		b.Run(s.Name, func(b *testing.B) {
+			row := make([]float32, 1200)
+			for b.Loop() {
+				s.Softmax(row, 0.125)
+			}
+			b.SetBytes(4 * int64(len(row)))
+		})
+	}
+}
+
+func BenchmarkAddNorm(b *testing.B) {
+	for _, s := range Sets() {
+		b.Run(s.Name, func(b *testing.B) {
+			x := make([]float32, 512)
+			for b.Loop() {
+				s.AddNorm(x, x, x, x, x, 1e-5)
+			}
+			b.SetBytes(4 * int64(len(x)))
+		})
+	}
+}
+
+// BenchmarkPackRows packs the keys of one head of a cell of 1,200 tokens.
+func BenchmarkPackRows(b *testing.B) {
+	for _, s := range Sets() {
+		b.Run(s.Name, func(b *testing.B) {
+			const n, k, ld = 1200, 64, 1536
+			src, dst := make([]float32, n*ld), make([]float32, PackedLen(n, k, s.NR))
+			for b.Loop() {
+				s.PackRows(dst, src, ld, n, k)
+			}
+			b.SetBytes(4 * n * k)
+		})
+	}
+}
