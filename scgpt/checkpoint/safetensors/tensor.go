@@ -32,7 +32,7 @@ func (t Tensor) Len() int {
 // holds aligned float32 on a little-endian machine, else a conversion (F64 and
 // the integers are rounded to nearest even). Treat it as read-only.
 func (t Tensor) Float32() ([]float32, error) {
-	if t.DType == F32 && littleEndian && aligned(t.Data, 4) {
+	if t.DType == F32 && littleEndian && len(t.Data) > 0 && aligned(t.Data, 4) {
 		return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(t.Data))), len(t.Data)/4), nil
 	}
 	out := make([]float32, t.Len())

@@ -13,7 +13,7 @@ import (
 const (
 	// maxDirectory bounds what is read of the archive's directory, and so the
 	// memory that it takes: a state dict has one entry for each tensor.
-	maxDirectory = 16 << 20
+	maxDirectory = 4 << 20
 	// maxPickle is room for some 25,000 tensors.
 	maxPickle = 4 << 20
 )
