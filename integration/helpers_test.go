@@ -2,8 +2,10 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,10 +93,14 @@ type testAgent struct {
 	onConfigure     func(*worker.Options)
 }
 
-// newAgent makes an agent with a name and a queue that no other test has.
+// agents counts the agents of this process.
+var agents atomic.Int64
+
+// newAgent makes an agent with a name and a queue that no other test has, and
+// no other run of this one.
 func newAgent(t *testing.T, name string) *testAgent {
 	t.Helper()
-	name = strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")) + "-" + name
+	name = fmt.Sprintf("%s-%s-%d", strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")), name, agents.Add(1))
 	d := agent.Domain{Name: name, TaskQueue: name + "-tasks", Retry: retry.CPU()}
 	return &testAgent{
 		Base:     d.Base(),
