@@ -14,8 +14,10 @@ import "context"
 // Methods may be called from several goroutines: operations run one at a
 // time, each with all the device's threads, and a caller whose turn has not
 // come gives up when its context ends. Two goroutines must not write the same
-// tensor. Nothing may be called after Close, which waits for an operation in
-// progress.
+// tensor, and none may free what an operation uses. Slices that an operation
+// is given (ids, weights) are the caller's again when it returns. Close waits
+// for an operation in progress; everything called after it returns an error,
+// but for Free and Close, which do nothing.
 type Device interface {
 	// Class names everything that the bits of a result depend on: the kind
 	// of device, its instruction set and the precision, as in

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
+	_ "github.com/seed-ab6af24b/troupe/scgpt/compute/computetest"
 	_ "github.com/seed-ab6af24b/troupe/scgpt/compute/cpu"
 	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 )
@@ -108,6 +109,39 @@ func loadModel(t testing.TB, dev compute.Device, ck *checkpoint.Checkpoint) *Mod
 	return m
 }
 
+// TestGoldens holds every device that is at hand to the reference
+// implementation's numbers.
+func TestGoldens(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"cpu:avx512", "cpu:avx2", "cpu:generic", "reference"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opened, err := compute.Open(name, compute.Options{})
+			if err != nil {
+				t.Skipf("not on this machine: %v", err)
+			}
+			require.NoError(t, opened.Close())
+			for _, golden := range []struct {
+				name string
+				test func(*testing.T, compute.Device)
+			}{
+				{"annotation", testAnnotationGolden},
+				{"attention", testAttentionGolden},
+				{"domains", testDomainsGolden},
+				{"embed", testEmbedGolden},
+				{"gene embeddings", testGeneEmbeddingsGolden},
+				{"layers", testLayersGolden},
+				{"pooling", testPoolingGolden},
+			} {
+				t.Run(golden.name, func(t *testing.T) {
+					t.Parallel()
+					golden.test(t, openDevice(t, name, compute.Options{}))
+				})
+			}
+		})
+	}
+}
+
 // requireClose compares numbers with an absolute tolerance.
 func requireClose(t *testing.T, want, got []float32, tol float64, what string) {
 	t.Helper()
@@ -128,11 +162,10 @@ func requireClose(t *testing.T, want, got []float32, tol float64, what string) {
 	t.Logf("%s: %d numbers, largest difference %.2g", what, len(want), worst)
 }
 
-func TestAnnotationGolden(t *testing.T) {
-	t.Parallel()
+func testAnnotationGolden(t *testing.T, dev compute.Device) {
 	g := openGolden(t, "annotation")
 	ck := openCheckpoint(t, "tiny_scgpt")
-	m := loadModel(t, openDevice(t, "cpu", compute.Options{}), ck)
+	m := loadModel(t, dev, ck)
 	for _, ties := range []string{"left", "mid"} {
 		b, keep := unpadded(g.rows("token_ids"), g.ids("token_ids"), g.floats("values_"+ties), ck.Vocab().Pad())
 		out, err := m.Forward(t.Context(), b, Options{})
@@ -174,11 +207,10 @@ func layerByLayer(t *testing.T, m *Model, b tokens.Packed) [][]float32 {
 	return trace
 }
 
-func TestLayersGolden(t *testing.T) {
-	t.Parallel()
+func testLayersGolden(t *testing.T, dev compute.Device) {
 	g := openGolden(t, "annotation")
 	ck := openCheckpoint(t, "tiny_scgpt")
-	m := loadModel(t, openDevice(t, "cpu", compute.Options{}), ck)
+	m := loadModel(t, dev, ck)
 	b, _ := unpadded(g.rows("token_ids"), g.ids("token_ids"), g.floats("values_mid"), ck.Vocab().Pad())
 	n := b.Offsets[1]
 	b = tokens.Packed{IDs: b.IDs[:n], Values: b.Values[:n], Offsets: b.Offsets[:2]}
@@ -197,11 +229,10 @@ func TestLayersGolden(t *testing.T) {
 	}
 }
 
-func TestEmbedGolden(t *testing.T) {
-	t.Parallel()
+func testEmbedGolden(t *testing.T, dev compute.Device) {
 	g := openGolden(t, "embed_pbmc68k")
 	ck := openCheckpoint(t, "tiny_scgpt")
-	m := loadModel(t, openDevice(t, "cpu", compute.Options{}), ck)
+	m := loadModel(t, dev, ck)
 	for _, ties := range []string{"left", "mid"} {
 		b, _ := unpadded(g.rows("token_ids"), g.ids("token_ids"), g.floats("values_"+ties), ck.Vocab().Pad())
 		out, err := m.Forward(t.Context(), b, Options{})
@@ -216,10 +247,9 @@ func TestEmbedGolden(t *testing.T) {
 	}
 }
 
-func TestGeneEmbeddingsGolden(t *testing.T) {
-	t.Parallel()
+func testGeneEmbeddingsGolden(t *testing.T, dev compute.Device) {
 	g := openGolden(t, "gene_embeddings")
-	m := loadModel(t, openDevice(t, "cpu", compute.Options{}), openCheckpoint(t, "tiny_scgpt"))
+	m := loadModel(t, dev, openCheckpoint(t, "tiny_scgpt"))
 	got, err := m.GeneEmbeddings(g.ids("ids"))
 	require.NoError(t, err)
 	requireClose(t, g.floats("ln_rows"), got, tolerance, "ln_rows")
@@ -227,11 +257,10 @@ func TestGeneEmbeddingsGolden(t *testing.T) {
 
 // The golden's "fast" variants come from padded batches in which padding
 // contributes 0 but counts in the mean's length; ours are unpadded.
-func TestPoolingGolden(t *testing.T) {
-	t.Parallel()
+func testPoolingGolden(t *testing.T, dev compute.Device) {
 	g := openGolden(t, "pooling")
 	ck := openCheckpoint(t, "tiny_scgpt")
-	m := loadModel(t, openDevice(t, "cpu", compute.Options{}), ck)
+	m := loadModel(t, dev, ck)
 	rows := g.rows("token_ids")
 	b, _ := unpadded(rows, g.ids("token_ids"), g.floats("values"), ck.Vocab().Pad())
 	width := len(g.ids("token_ids")) / rows
@@ -260,11 +289,10 @@ func TestPoolingGolden(t *testing.T) {
 	requireClose(t, g.floats("scaling_cell_emb"), out.CellEmbeddings, tolerance, "scaling_cell_emb")
 }
 
-func TestAttentionGolden(t *testing.T) {
-	t.Parallel()
+func testAttentionGolden(t *testing.T, dev compute.Device) {
 	g := openGolden(t, "attention_grn")
 	ck := openCheckpoint(t, "tiny_scgpt")
-	m := loadModel(t, openDevice(t, "cpu", compute.Options{}), ck)
+	m := loadModel(t, dev, ck)
 	b, _ := unpadded(g.rows("token_ids"), g.ids("token_ids"), g.floats("values"), -1)
 	cells := 0
 	err := m.AttentionScores(t.Context(), b, Options{}, func(cell int, scores []float32) error {
@@ -279,10 +307,9 @@ func TestAttentionGolden(t *testing.T) {
 	requireClose(t, g.floats("h_in_last"), layerByLayer(t, m, b)[len(m.layers)-1], tolerance, "h_in_last")
 }
 
-func TestDomainsGolden(t *testing.T) {
-	t.Parallel()
+func testDomainsGolden(t *testing.T, dev compute.Device) {
 	g := openGolden(t, "dsbn")
-	m := loadModel(t, openDevice(t, "cpu", compute.Options{}), openCheckpoint(t, "tiny_scgpt_dsbn"))
+	m := loadModel(t, dev, openCheckpoint(t, "tiny_scgpt_dsbn"))
 	require.Equal(t, 2, m.Domains())
 	ids := g.ids("token_ids")
 	for domain, prefix := range []string{"b0_", "b1_"} {

@@ -45,7 +45,7 @@ func Exp(x float32) float32 {
 	case x != x:
 		return x
 	case x > 0:
-		return 1 / exp2(-x*log2e)
+		return 1 / exp2(float32(-x*log2e))
 	}
-	return exp2(x * log2e)
+	return exp2(float32(x * log2e))
 }

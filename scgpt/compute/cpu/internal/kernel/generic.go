@@ -93,7 +93,7 @@ func softmaxGeneric(row []float32, scale float32) float32 {
 	scale *= log2e
 	var sum float64
 	for i, v := range row {
-		e := exp2((v - top) * scale)
+		e := exp2(float32((v - top) * scale))
 		row[i] = e
 		sum += float64(e)
 	}

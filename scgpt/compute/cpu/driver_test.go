@@ -1,0 +1,58 @@
+package cpu
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/compute"
+	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
+)
+
+func TestOpenChoosesInstructionSet(t *testing.T) {
+	sets := kernel.Sets()
+	t.Setenv(instructionSetVariable, "")
+	for name, want := range map[string]string{
+		"cpu": sets[0].Name, "auto": sets[0].Name, "cpu:generic": "generic", "cpu:" + sets[0].Name: sets[0].Name,
+	} {
+		dev, err := compute.Open(name, compute.Options{})
+		require.NoError(t, err, name)
+		require.Equal(t, "cpu/"+want+"/fp32", dev.Class(), name)
+		require.NoError(t, dev.Close())
+	}
+	t.Setenv(instructionSetVariable, "generic")
+	dev, err := compute.Open("cpu", compute.Options{})
+	require.NoError(t, err)
+	require.Equal(t, "cpu/generic/fp32", dev.Class(), "by the environment")
+	require.NoError(t, dev.Close())
+	dev, err = compute.Open("cpu:"+sets[0].Name, compute.Options{})
+	require.NoError(t, err)
+	require.Equal(t, "cpu/"+sets[0].Name+"/fp32", dev.Class(), "the name before the environment")
+	require.NoError(t, dev.Close())
+
+	t.Setenv(instructionSetVariable, "sse9")
+	_, err = compute.Open("cpu", compute.Options{})
+	require.ErrorContains(t, err, instructionSetVariable)
+	require.ErrorContains(t, err, "sse9")
+	require.ErrorContains(t, err, "generic")
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		opts compute.Options
+		want []string
+	}{
+		{"cpu:neon", compute.Options{}, []string{"neon", "generic"}},
+		{"cpu", compute.Options{Precision: compute.BF16}, []string{`"bf16"`, "available: fp32"}},
+		{"cpu", compute.Options{Precision: compute.BF16x3}, []string{`"bf16x3"`, "available: fp32"}},
+		{"cpu", compute.Options{Precision: "fp99"}, []string{"fp99", "available: fp32"}},
+		{"cpu", compute.Options{Threads: -1}, []string{"Threads = -1"}},
+	} {
+		_, err := compute.Open(test.name, test.opts)
+		for _, part := range test.want {
+			require.ErrorContains(t, err, part)
+		}
+	}
+}
