@@ -119,7 +119,7 @@ func (l *life) watch(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case err := <-l.fatal:
-			l.board.enter(StateStarting, "")
+			l.board.enter(StateStarting)
 			return fmt.Errorf("worker: %w", err)
 		case <-timer.C:
 		}
@@ -130,13 +130,14 @@ func (l *life) watch(ctx context.Context) error {
 		switch {
 		case err == nil && since.IsZero():
 			since = time.Now()
-			if l.board.enter(StateReady, "") {
+			if l.board.enter(StateReady) {
 				l.log.Info("Agent is ready", "taskQueue", l.queue, "namespace", l.connection.namespace, "identity", l.identity)
 			}
 		case err != nil && !since.IsZero():
 			l.readyFor, since, delay = time.Since(since), time.Time{}, firstCheck
 			l.board.failed(err)
-			l.board.enter(StateStarting, "waiting to become ready again")
+			l.board.enter(StateStarting)
+			l.board.doing("waiting to become ready again")
 			l.log.Warn("Agent is not ready any more", "error", err)
 		case err != nil:
 			l.board.failed(err)

@@ -124,7 +124,7 @@ func (r *Registry) Remove(ctx context.Context, name string) error {
 	r.mu.Unlock()
 
 	if !launched {
-		s.board.enter(StateStopped, "")
+		s.board.enter(StateStopped)
 		return nil
 	}
 	s.stop()

@@ -100,7 +100,7 @@ func (s *supervisor) run() {
 	defer s.cancel(errStop)
 	failures := 0
 	for s.stopping.Err() == nil {
-		s.board.enter(StateStarting, "starting")
+		s.board.enter(StateStarting)
 		life := &life{supervisor: s}
 		err := life.live(s.stopping)
 		if s.stopping.Err() != nil {
@@ -111,7 +111,7 @@ func (s *supervisor) run() {
 		s.board.failed(err)
 		if permanent(err) {
 			s.outcome = fmt.Errorf("agent %q failed: %w", s.name, err)
-			s.board.enter(StateFailed, "")
+			s.board.enter(StateFailed)
 			s.log.Error("Agent failed for good", "error", err)
 			return
 		}
@@ -127,7 +127,7 @@ func (s *supervisor) run() {
 // pause waits before the next life.
 func (s *supervisor) pause(delay time.Duration) {
 	delay = delay.Round(time.Millisecond)
-	s.board.enter(StateStarting, "")
+	s.board.enter(StateStarting)
 	s.board.doing(fmt.Sprintf("waiting %v before it starts again", delay))
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
@@ -141,13 +141,13 @@ func (s *supervisor) pause(delay time.Duration) {
 // end enters the state that follows Draining.
 func (s *supervisor) end(err error) {
 	if err == nil {
-		s.board.enter(StateStopped, "")
+		s.board.enter(StateStopped)
 		s.log.Info("Agent stopped")
 		return
 	}
 	s.outcome = fmt.Errorf("agent %q: %w", s.name, err)
 	s.board.failed(err)
-	s.board.enter(StateFailed, "")
+	s.board.enter(StateFailed)
 	s.log.Error("Agent stopped with an error", "error", err)
 }
 
@@ -156,7 +156,7 @@ func (s *supervisor) end(err error) {
 func (s *supervisor) stop() {
 	s.stopOnce.Do(func() {
 		timeout := s.stopTimeout()
-		if s.board.enter(StateDraining, "stopping") {
+		if s.board.enter(StateDraining) {
 			s.log.Info("Stopping agent", "timeout", timeout)
 		}
 		if timeout >= 0 {
