@@ -34,5 +34,6 @@ func (q Query[Out]) Ask(ctx context.Context, c client.Client, id, runID string) 
 	if err != nil {
 		return out, err
 	}
-	return out, answer.Get(&out)
+	err = answer.Get(&out)
+	return out, err
 }
