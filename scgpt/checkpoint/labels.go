@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -65,24 +63,18 @@ func parseLabels(path string, data []byte) ([]string, error) {
 }
 
 func objectLabels(path string, data []byte) ([]string, error) {
-	var object map[string]any
-	if err := json.Unmarshal(data, &object); err != nil {
-		return nil, invalidf(path, "%v", err)
-	}
-	byClass := make(map[int]string, len(object))
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		class, name := key, ""
-		switch value := object[key].(type) {
+	byClass := map[int]string{}
+	err := members(path, data, func(key string, value json.Token) error {
+		switch value := value.(type) {
 		case string:
-			name = value
-		case float64:
-			class, name = strconv.FormatFloat(value, 'f', -1, 64), key
-		default:
-			return nil, invalidf(path, "%q: neither a name nor a class but %v", key, value)
+			return place(path, byClass, key, value)
+		case json.Number:
+			return place(path, byClass, value.String(), key)
 		}
-		if err := place(path, byClass, class, name); err != nil {
-			return nil, err
-		}
+		return invalidf(path, "%q: neither a name nor a class but %v", key, value)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return inOrder(path, byClass)
 }

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"strconv"
@@ -62,42 +61,21 @@ func readVocab(dir, padToken string) (*Vocab, error) {
 // embedding's rows, so they must be 0 to n-1, in any textual order. Missing
 // specials are appended in upstream's order.
 func parseVocab(path string, data []byte, padToken string) (*Vocab, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if t, err := dec.Token(); err != nil {
-		return nil, invalidf(path, "%v", err)
-	} else if t != json.Delim('{') {
-		return nil, invalidf(path, "an object from token to id was expected, found %v", t)
-	}
 	v := &Vocab{ids: map[string]int32{}}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, invalidf(path, "%v", err)
-		}
-		token := key.(string) // the decoder hands out nothing else as a key
-		value, err := dec.Token()
-		if err != nil {
-			return nil, invalidf(path, "%v", err)
-		}
+	err := members(path, data, func(token string, value json.Token) error {
 		number, ok := value.(json.Number)
 		if !ok {
-			return nil, invalidf(path, "the id of %q is %v, a number would be right", token, value)
+			return invalidf(path, "the id of %q is %v, a number would be right", token, value)
 		}
 		id, err := strconv.ParseInt(number.String(), 10, 32)
 		if err != nil || id < 0 {
-			return nil, invalidf(path, "the id of %q is %s, a whole number from 0 on would be right", token, number)
-		}
-		if _, twice := v.ids[token]; twice {
-			return nil, invalidf(path, "token %q stands there twice", token)
+			return invalidf(path, "the id of %q is %s, a whole number from 0 on would be right", token, number)
 		}
 		v.ids[token] = int32(id)
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, invalidf(path, "%v", err)
-	}
-	if dec.More() {
-		return nil, invalidf(path, "something follows the object")
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	if len(v.ids) == 0 {
 		return nil, invalidf(path, "no tokens")
