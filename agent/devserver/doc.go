@@ -30,7 +30,9 @@
 //
 // One shard reads its queues 200 times a second instead of 20, and timers are exact to 10 ms instead of a second: a
 // workflow of two activities takes some 30 ms instead of 150, and retries and sleeps below a second take as long as they
-// say. A namespace keeps closed workflows for a day. The scanners for leftovers in the database do not run.
+// say. A client that waits for a result asks again twice a second instead of every 20 seconds, as the server now and
+// then forgets to tell it. A namespace keeps closed workflows for a day. The scanners for leftovers in the database do
+// not run.
 //
 // A stopped server leaves some idle goroutines behind, as its libraries never end them, and no sockets or open files.
 package devserver

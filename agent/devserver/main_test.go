@@ -3,6 +3,7 @@ package devserver
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -60,8 +61,10 @@ func serveAsChild(file string) int {
 // losePortAsChild takes the port away between its choice and its use. The services that the server had built by then
 // leave goroutines behind, hence a process of its own.
 func losePortAsChild(port string) int {
-	taker := &onRecord{message: "Created gRPC listener", do: func() {
-		if _, err := net.Listen("tcp", net.JoinHostPort(DefaultHost, port)); err != nil {
+	var taken net.Listener
+	taker := &onRecord{do: func() {
+		var err error
+		if taken, err = net.Listen("tcp", net.JoinHostPort(DefaultHost, port)); err != nil {
 			fmt.Println(err)
 		}
 	}}
@@ -74,7 +77,7 @@ func losePortAsChild(port string) int {
 	for _, notice := range s.Notices() {
 		fmt.Println(notice)
 	}
-	if err := s.Stop(); err != nil {
+	if err := errors.Join(s.Stop(), taken.Close()); err != nil {
 		fmt.Println(err)
 		return 1
 	}

@@ -342,7 +342,7 @@ func TestStop(t *testing.T) {
 	require.False(t, listening(t.Context(), hostPort(DefaultHost, portOf(t, s.UIURL()))))
 }
 
-// onRecord is a slog.Handler that does something at the first record with a message.
+// onRecord is a slog.Handler that does something at the first record, or the first with a message.
 type onRecord struct {
 	message string
 	do      func()
@@ -353,7 +353,7 @@ func (h *onRecord) Enabled(context.Context, slog.Level) bool { return true }
 func (h *onRecord) WithAttrs([]slog.Attr) slog.Handler       { return h }
 func (h *onRecord) WithGroup(string) slog.Handler            { return h }
 func (h *onRecord) Handle(_ context.Context, r slog.Record) error {
-	if r.Message == h.message {
+	if h.message == "" || r.Message == h.message {
 		h.once.Do(h.do)
 	}
 	return nil

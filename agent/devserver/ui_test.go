@@ -28,7 +28,7 @@ func TestUI(t *testing.T) {
 
 	// What the page asks for.
 	require.Contains(t, get(t, s.UIURL()+"/api/v1/namespaces/lab/workflows/cells%2Fa%20b%3F"), "WORKFLOW_EXECUTION_STATUS_COMPLETED")
-	require.Contains(t, get(t, s.UIURL()+"/api/v1/namespaces/lab/workflows/cells%2Fa%20b%3F/run/"+run.GetRunID()+"/history.json"), "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED")
+	require.Contains(t, get(t, s.UIURL()+"/api/v1/namespaces/lab/workflows/cells%2Fa%20b%3F/run/"+run.GetRunID()+"/history.json"), "WorkflowExecutionCompletedEventAttributes")
 }
 
 // Other web sites must not command the server through its user's browser.
