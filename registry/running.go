@@ -15,11 +15,11 @@ import (
 
 // RunningActivity is an activity execution in this process.
 type RunningActivity struct {
-	Type string
+	Type string `json:"type"`
 	// WorkflowID is empty for an activity that no workflow started.
-	WorkflowID string
-	Attempt    int32
-	Since      time.Time
+	WorkflowID string    `json:"workflow_id,omitempty"`
+	Attempt    int32     `json:"attempt"`
+	Since      time.Time `json:"since"`
 }
 
 func (a RunningActivity) String() string {
@@ -46,9 +46,11 @@ func newRunning() *running { return &running{activities: map[uint64]RunningActiv
 func (r *running) list() []RunningActivity {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.SortedFunc(maps.Values(r.activities), func(a, b RunningActivity) int {
+	list := slices.AppendSeq(make([]RunningActivity, 0, len(r.activities)), maps.Values(r.activities))
+	slices.SortFunc(list, func(a, b RunningActivity) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Type, b.Type), cmp.Compare(a.WorkflowID, b.WorkflowID))
 	})
+	return list
 }
 
 // none returns a channel that is closed as soon as nothing runs.

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -8,34 +9,49 @@ import (
 
 // Status is what is known about an agent at one moment.
 type Status struct {
-	Agent     string
-	TaskQueue string
+	Agent     string `json:"agent"`
+	TaskQueue string `json:"task_queue"`
 	// Namespace is empty where only the client knows it: one that came from
 	// Options.Client, Options.Dial or WithClient, without WithNamespace.
-	Namespace string
+	Namespace string `json:"namespace,omitempty"`
 
-	State State
+	State State `json:"state"`
 	// Ready is State == StateReady.
-	Ready bool
+	Ready bool `json:"ready"`
 	// Since is when the agent entered its state.
-	Since time.Time
+	Since time.Time `json:"since"`
 	// Doing says what the agent's supervisor is about, for people.
-	Doing string
+	Doing string `json:"doing,omitempty"`
 
 	// Restarts counts how often the agent was started again after an error.
-	Restarts int
+	Restarts int `json:"restarts"`
 	// LastError is the last thing that went wrong, nil if nothing has. It
-	// stays when the agent is ready again.
-	LastError error
+	// stays when the agent is ready again. In JSON it is "last_error", a
+	// string.
+	LastError error `json:"-"`
 
 	// Identity is the worker's, unique per worker: what the server and the
 	// web UI list among the pollers. Empty until there is a worker.
-	Identity string
+	Identity string `json:"identity,omitempty"`
 	// Workflows and Activities are the type names that the worker serves.
-	Workflows, Activities []string
+	Workflows  []string `json:"workflows"`
+	Activities []string `json:"activities"`
 	// Running lists the activities that run in this process, the oldest
 	// first.
-	Running []RunningActivity
+	Running []RunningActivity `json:"running"`
+}
+
+// MarshalJSON returns the fields in snake case.
+func (s Status) MarshalJSON() ([]byte, error) {
+	type plain Status
+	v := struct {
+		plain
+		LastError string `json:"last_error,omitempty"`
+	}{plain: plain(s)}
+	if s.LastError != nil {
+		v.LastError = s.LastError.Error()
+	}
+	return json.Marshal(v)
 }
 
 // board holds the status of one agent. Its supervisor writes it, anyone reads
@@ -57,6 +73,7 @@ func (b *board) read() (Status, <-chan struct{}) {
 	defer b.mu.Unlock()
 	s := b.status
 	s.Workflows, s.Activities = slices.Clone(s.Workflows), slices.Clone(s.Activities)
+	s.Running = []RunningActivity{}
 	return s, b.changed
 }
 

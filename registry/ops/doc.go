@@ -1,0 +1,19 @@
+// Package ops serves the state of a registry over HTTP, for probes, load
+// balancers and people:
+//
+//	GET /v2/health/live            200 unless every agent has failed for good
+//	GET /v2/health/ready           200 if every agent is ready, else 503
+//	GET /v2/models/{agent}/ready   200 if the agent is ready, else 503
+//	GET /agents                    the status of all agents, JSON
+//	GET /agents/{agent}            the status of one agent, JSON
+//
+// The first three are the health routes of the Open Inference Protocol, which
+// Kubernetes' model servers and their tools know. The answer is JSON in every
+// case; one that is not 200 says what is missing. An unknown agent is 404, and
+// a registry without agents is live but not ready.
+//
+//	go http.ListenAndServe("localhost:8081", ops.Handler(reg))
+//
+// The answers tell names, errors and identities: the address should not be
+// public.
+package ops
