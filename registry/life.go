@@ -52,8 +52,11 @@ func (l *life) live(ctx context.Context) (err error) {
 
 	defer func() {
 		l.stopErr = l.stopAgent()
-		if err == nil {
+		switch {
+		case err == nil:
 			err = l.stopErr
+		case l.stopErr != nil:
+			l.log.Warn("Stopping the agent failed", "error", l.stopErr)
 		}
 	}()
 	if err := l.startAgent(ctx); err != nil {

@@ -45,13 +45,21 @@ func New(o Options) *Registry {
 //
 // It refuses an agent that [agent.Validate] refuses, a name that is taken, a
 // task queue that another agent's worker polls in the same namespace (the two
-// workers would take and fail each other's tasks), worker options that panic,
-// and a client configuration that cannot be read.
+// workers would take and fail each other's tasks; see [Shared]), worker options
+// that panic, and a client configuration that cannot be read.
 func (r *Registry) Register(a agent.Agent, opts ...AgentOption) error {
 	if err := r.options.validate(); err != nil {
 		return err
 	}
-	if err := guard("register an agent", func() error { return agent.Validate(a) }); err != nil {
+	err := guard("register an agent", func() error {
+		if together, ok := a.(*shared); ok {
+			if err := together.validate(); err != nil {
+				return err
+			}
+		}
+		return agent.Validate(a)
+	})
+	if err != nil {
 		return err
 	}
 	s, err := newSupervisor(a, opts, r.options, r.newWorker)
@@ -84,7 +92,7 @@ func (r *Registry) conflict(s *supervisor) error {
 			return &ConflictError{Agent: s.name, Other: name, Reason: "the name is taken"}
 		case other.queue == s.queue && other.connection.cluster == s.connection.cluster &&
 			other.connection.namespace == s.connection.namespace && !other.over:
-			return &ConflictError{Agent: s.name, Other: name, Reason: fmt.Sprintf("both poll the task queue %q", s.queue)}
+			return &ConflictError{Agent: s.name, Other: name, Reason: fmt.Sprintf("both poll the task queue %q; registry.Shared runs several agents on one worker", s.queue)}
 		}
 	}
 	return nil
