@@ -65,10 +65,9 @@ const (
 // first. So the result is the same bytes for any number of threads and on any
 // processor.
 //
-// Beside the result, memory is 8 bytes per row and a few MiB per thread at most
-// for embeddings of usual width, whatever the number of rows. Time is
-// proportional to queries.Rows·refs.Rows·Cols. When ctx ends, Search returns its
-// error within some milliseconds of work.
+// Beside the result, memory is 8 bytes per row, and per thread 768·Cols + 4096·k
+// bytes and little more. Time is proportional to queries.Rows·refs.Rows·Cols.
+// When ctx ends, Search returns its error within some milliseconds of work.
 //
 // Queries and references must have the same number of columns, and k must be
 // between 1 and the number of references, less one with ExcludeSelf; all values
