@@ -1,6 +1,0 @@
-//go:build !unix
-
-package anndata
-
-// unlinkOpen does nothing where open files keep their names.
-func unlinkOpen(string) bool { return false }
