@@ -124,7 +124,7 @@ func TestGoldens(t *testing.T) {
 			for _, golden := range []struct {
 				name  string
 				test  func(*testing.T, compute.Device)
-				small bool // little enough work for the reference device
+				small bool // little enough work for slow devices
 			}{
 				{"annotation", testAnnotationGolden, false},
 				{"attention", testAttentionGolden, true},
@@ -134,7 +134,8 @@ func TestGoldens(t *testing.T) {
 				{"layers", testLayersGolden, true},
 				{"pooling", testPoolingGolden, false},
 			} {
-				if name == "reference" && !golden.small {
+				slow := name == "reference" || name == "cpu:generic" && raceDetector
+				if slow && !golden.small {
 					continue
 				}
 				t.Run(golden.name, func(t *testing.T) {
