@@ -84,28 +84,25 @@ func (r *Roots) Input(path string) (string, error) {
 	return resolved, nil
 }
 
-// Output returns the absolute path of a file to write, which may exist. Its
-// folder is created if it is missing. Errors: *[Error] for a path outside of
-// the roots or one that cannot be a file.
+// Output returns the absolute path of a file to write, which may exist; its
+// folder need not. Nothing is made: see [MakeFolder]. Errors: *[Error] for a
+// path outside of the roots or one that cannot be a file.
 func (r *Roots) Output(path string) (string, error) {
 	abs, err := r.absolute(path)
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Dir(abs)
-	if err := r.checkExisting(path, dir); err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", &Error{path, fmt.Sprintf("its folder cannot be made: %v", err)}
-	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+	existing, rest, err := existingPart(filepath.Dir(abs))
+	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	target := filepath.Join(dir, filepath.Base(abs))
-	if err := r.check(path, target); err != nil {
+	if err := r.check(path, existing); err != nil {
 		return "", err
 	}
+	if info, err := os.Stat(existing); err == nil && !info.IsDir() {
+		return "", &Error{path, fmt.Sprintf("%s is a file, not a folder", existing)}
+	}
+	target := filepath.Join(existing, rest, filepath.Base(abs))
 	switch info, err := os.Stat(target); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -116,20 +113,37 @@ func (r *Roots) Output(path string) (string, error) {
 	return target, nil
 }
 
-// checkExisting checks the longest part of dir that exists, links resolved, so
-// that no folder is made outside of the roots.
-func (r *Roots) checkExisting(path, dir string) error {
+// existingPart splits a folder's path into the longest part that exists, links
+// resolved, and the rest.
+func existingPart(dir string) (existing, rest string, err error) {
 	for {
-		resolved, err := filepath.EvalSymlinks(dir)
-		if err == nil {
-			return r.check(path, resolved)
-		}
+		existing, err = filepath.EvalSymlinks(dir)
 		parent := filepath.Dir(dir)
-		if parent == dir {
-			return fmt.Errorf("%s: %w", path, err)
+		if err == nil || parent == dir {
+			return existing, rest, err
 		}
+		rest = filepath.Join(filepath.Base(dir), rest)
 		dir = parent
 	}
+}
+
+// CheckWritable finds out early whether a file can be written at a path that
+// Output returned, and leaves nothing behind. The error is an *[Error].
+func CheckWritable(path string) error {
+	existing, _, err := existingPart(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	f, err := os.CreateTemp(existing, ".troupe-*.tmp")
+	if err != nil {
+		return &Error{path, fmt.Sprintf("the folder %s cannot be written: %v", existing, errors.Unwrap(err))}
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// MakeFolder makes the folder of a path that Output returned.
+func MakeFolder(path string) error {
+	return os.MkdirAll(filepath.Dir(path), 0o755)
 }
 
 // scheme is a URL scheme of two letters or more; a single one is a drive.

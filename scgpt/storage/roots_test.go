@@ -77,7 +77,7 @@ func TestOutput(t *testing.T) {
 		{"outside", "../outside/x.h5ad", "", "lies outside"},
 		{"through a link", "linked/x.h5ad", "", "lies outside"},
 		{"new folder through a link", "linked/new/x.h5ad", "", "lies outside"},
-		{"below a file", "a.h5ad/x", "", "folder cannot be made"},
+		{"below a file", "a.h5ad/x", "", "is a file, not a folder"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestOutput(t *testing.T) {
 			if c.problem == "" {
 				require.NoError(t, err)
 				require.Equal(t, filepath.Join(root, c.want), got)
-				require.DirExists(t, filepath.Dir(got))
+				require.NoError(t, storage.CheckWritable(got))
 				return
 			}
 			require.ErrorContains(t, err, c.problem)
@@ -94,6 +94,11 @@ func TestOutput(t *testing.T) {
 	entries, err := os.ReadDir(outside)
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "nothing was made outside")
+	require.NoDirExists(t, filepath.Join(root, "p"), "nothing was made inside")
+	path, err := r.Output("p/q/x.h5ad")
+	require.NoError(t, err)
+	require.NoError(t, storage.MakeFolder(path))
+	require.DirExists(t, filepath.Join(root, "p", "q"))
 }
 
 func TestNewRoots(t *testing.T) {

@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/evaluate"
+)
+
+// truthColumns are the obs columns that are taken for true cell types where a
+// request names none.
+var truthColumns = []string{"celltype", "cell_type"}
+
+// Truth holds the cell types that a file carries.
+type Truth struct {
+	// Column of obs.
+	Column string
+	// Types has an entry per cell, "" where it is missing.
+	Types []string
+}
+
+// Truth reads a column of obs. With column "" it takes celltype or cell_type,
+// and returns nil where neither is there, or where none of its values is a
+// class of the model: then it speaks of something else.
+func (c *Cells) Truth(column string) (*Truth, error) {
+	obs := c.file.Obs()
+	named := column != ""
+	if !named {
+		i := slices.IndexFunc(truthColumns, obs.Has)
+		if i < 0 {
+			return nil, nil
+		}
+		column = truthColumns[i]
+	} else if !obs.Has(column) {
+		return nil, &Error{c.file.Path(), fmt.Sprintf("obs has no column %q; it has %q", column, obs.Columns())}
+	}
+	col, err := obs.Column(column)
+	if err != nil {
+		return nil, err
+	}
+	t := &Truth{Column: column, Types: col.Strings()}
+	if !named && !slices.ContainsFunc(t.Types, func(s string) bool { return slices.Contains(c.engine.labels, s) }) {
+		return nil, nil
+	}
+	return t, nil
+}
+
+// Scores compare labels with the truth.
+type Scores struct {
+	// Cells counts the cells with a true type; the others are left out.
+	Cells             int
+	Counts            map[string]int
+	Accuracy, MacroF1 float64
+}
+
+// Score compares the labels of all cells with the truth.
+func (t *Truth) Score(l *Labels) (Scores, error) {
+	s := Scores{Counts: map[string]int{}}
+	var truth, predicted []string
+	for i, v := range t.Types {
+		if v == "" {
+			continue
+		}
+		truth, predicted = append(truth, v), append(predicted, l.Types[i])
+		s.Counts[v]++
+	}
+	s.Cells = len(truth)
+	if s.Cells == 0 {
+		return s, nil
+	}
+	scores, err := evaluate.Classification(truth, predicted)
+	if err != nil {
+		return s, err
+	}
+	s.Accuracy, s.MacroF1 = scores.Accuracy, scores.MacroF1
+	return s, nil
+}

@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
+)
+
+// Names of what is added to a file, as scanpy's users know them.
+const (
+	// LabelsKey in obs is the predicted type (CellTypist's name for it).
+	LabelsKey = "predicted_labels"
+	// ConfidenceKey in obs is the confidence in it (likewise).
+	ConfidenceKey = "conf_score"
+	// EmbeddingKey in obsm is the cell embedding (scGPT's own name).
+	EmbeddingKey = "X_scGPT"
+	// ProvenanceKey in uns says where the additions come from.
+	ProvenanceKey = "troupe"
+)
+
+// Provenance says where a result comes from. It holds nothing that differs
+// between two runs of the same work, so that their files are equal.
+type Provenance struct {
+	Agent, Version     string
+	Model, Fingerprint string
+	// Device class that computed, classes joined by + where there were several.
+	Device string
+}
+
+func (p Provenance) uns() map[string]any {
+	return map[string]any{
+		ProvenanceKey: map[string]any{
+			"agent": p.Agent, "version": p.Version, "model": p.Model, "fingerprint": p.Fingerprint,
+			"device": p.Device, "precision": PrecisionOf(strings.Split(p.Device, "+")[0]),
+		},
+	}
+}
+
+// WriteAnnotated writes a copy of the file to out, with the labels, the
+// confidence in them and the normalised embeddings added, and nothing else
+// changed. emb and labels must be those of all cells. What is there under the
+// same names is replaced. Nothing is left at out when it fails.
+func (c *Cells) WriteAnnotated(ctx context.Context, out string, emb *Embeddings, labels *Labels, p Provenance) error {
+	return anndata.Copy(ctx, c.file, out, anndata.Additions{
+		Obs: []anndata.NewColumn{
+			{Name: LabelsKey, Values: labels.Types},
+			{Name: ConfidenceKey, Values: labels.Confidence},
+		},
+		Obsm: []anndata.NewArray{emb.array()},
+		Uns:  p.uns(),
+	})
+}
+
+// WriteEmbedded is WriteAnnotated for the embeddings alone.
+func (c *Cells) WriteEmbedded(ctx context.Context, out string, emb *Embeddings, p Provenance) error {
+	return anndata.Copy(ctx, c.file, out, anndata.Additions{Obsm: []anndata.NewArray{emb.array()}, Uns: p.uns()})
+}
+
+// array gives the normalised vectors row by row, without a second copy of all.
+func (e *Embeddings) array() anndata.NewArray {
+	return anndata.NewArray{Name: EmbeddingKey, Cols: e.Dim, Read: func(_ context.Context, from, to int, dst []float32) error {
+		copy(dst, e.Vectors[from*e.Dim:to*e.Dim])
+		for row := range slices.Chunk(dst, max(e.Dim, 1)) {
+			normalize(row)
+		}
+		return nil
+	}}
+}
+
+// Write writes the vectors to an .h5ad file: a row of obs per gene, the vectors
+// in obsm["X_scGPT"], and in obsm["similarity"] what Similarity returned, unless
+// it is nil.
+func (g *GeneVectors) Write(ctx context.Context, out string, similarity []float32, p Provenance) error {
+	res := anndata.Results{
+		ObsIndex: g.Genes,
+		Obsm:     []anndata.NewArray{{Name: EmbeddingKey, Cols: g.Dim, Data: g.Vectors}},
+		Uns:      p.uns(),
+	}
+	if similarity != nil {
+		res.Obsm = append(res.Obsm, anndata.NewArray{Name: "similarity", Cols: len(g.Genes), Data: similarity})
+	}
+	return anndata.Write(ctx, out, res)
+}

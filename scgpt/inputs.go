@@ -1,0 +1,72 @@
+package scgpt
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// inputs remembers the SHA-256 of input files, so that each shard can make sure
+// of its file without reading all of it again. An entry holds for a path, size
+// and time of change. The zero value is ready; it is safe for concurrent use.
+type inputs struct {
+	mu   sync.Mutex
+	sums map[inputID]string
+}
+
+type inputID struct {
+	path     string
+	size     int64
+	modified time.Time
+}
+
+// maxInputs bounds what is remembered.
+const maxInputs = 256
+
+func (in *inputs) sum(ctx context.Context, path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	id := inputID{path, info.Size(), info.ModTime()}
+	in.mu.Lock()
+	sum, ok := in.sums[id]
+	in.mu.Unlock()
+	if ok {
+		return sum, nil
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, &contextReader{ctx, f}); err != nil {
+		return "", err
+	}
+	sum = hex.EncodeToString(h.Sum(nil))
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.sums == nil || len(in.sums) >= maxInputs {
+		in.sums = map[inputID]string{}
+	}
+	in.sums[id] = sum
+	return sum, nil
+}
+
+// contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r *contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(p)
+}

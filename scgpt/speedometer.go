@@ -1,0 +1,51 @@
+package scgpt
+
+import (
+	"context"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/engine"
+)
+
+// shardSeconds is the work that a shard should be: little enough that a worker
+// lost costs little, much enough that scheduling it costs nothing.
+const shardSeconds = 15
+
+// speedometer holds how fast the device is, in floating-point operations per
+// second. It sizes shards only: no result depends on it.
+type speedometer struct{ bits atomic.Uint64 }
+
+// measure runs the model once, which also brings its weights into memory, and a
+// second time with the clock running.
+func (s *speedometer) measure(ctx context.Context, eng *engine.Engine) error {
+	if err := eng.WarmUp(ctx); err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := eng.WarmUp(ctx); err != nil {
+		return err
+	}
+	took := max(time.Since(start), time.Microsecond)
+	s.bits.Store(math.Float64bits(eng.Cost(1, engine.WarmUpTokens) / took.Seconds()))
+	return nil
+}
+
+// flops returns the measured speed, or a cautious guess.
+func (s *speedometer) flops() float64 {
+	if v := math.Float64frombits(s.bits.Load()); v > 0 {
+		return v
+	}
+	return 10e9
+}
+
+// shardCells returns the number of cells that make a shard of shardSeconds.
+func (a *Agent) shardCells(ctx context.Context, eng *engine.Engine, cells *engine.Cells) (int, error) {
+	tokens, err := cells.MeanTokens(ctx)
+	if err != nil {
+		return 0, err
+	}
+	perCell := eng.Cost(1, tokens)
+	return int(min(shardSeconds*a.speed.flops()/max(perCell, 1), engine.MaxShardCells)), nil
+}
