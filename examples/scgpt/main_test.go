@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// try runs the program and returns exit code, stdout and stderr.
+func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestWrongUsage(t *testing.T) {
+	cases := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"unknown command", []string{"frobnicate"}, `unknown command or argument "frobnicate"`},
+		{"unknown flag", []string{"run", "--frobnicate"}, "unknown flag: --frobnicate"},
+		{"no data", []string{"start"}, "--data is missing"},
+		{"unknown operation", []string{"start", "--operation", "x", "--data", "x"}, `--operation is "x"`},
+		{"no id", []string{"status"}, "takes exactly one argument"},
+		{"two ids", []string{"result", "a", "b"}, "takes exactly one argument"},
+		{"unknown agent", []string{"worker", "--agents", "bar"}, `there is no agent "bar"`},
+		{"no agent", []string{"worker", "--agents", ""}, "--agents is empty"},
+		{"isolation", []string{"worker", "--isolation", "process"}, `--isolation is "process"`},
+		{"list nothing", []string{"list", "--limit", "0"}, "--limit is 0"},
+		{"embed without data", []string{"embed"}, "--data is missing"},
+		{"annotate without out", []string{"annotate", "--data", "x"}, "--out is missing"},
+		{"not a number", []string{"server", "--port", "x"}, "invalid argument"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			code, stdout, stderr := try(t, c.args...)
+			require.Equal(t, 2, code)
+			require.Empty(t, stdout)
+			require.Regexp(t, `^UsageError: .*\n$`, stderr)
+			require.Contains(t, stderr, c.want)
+		})
+	}
+}
+
+func TestFailures(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text.h5ad")
+	require.NoError(t, os.WriteFile(text, []byte("not HDF5"), 0o644))
+	out := filepath.Join(dir, "out.h5ad")
+	cells, err := sample(sampleCells)
+	require.NoError(t, err)
+	cases := []struct {
+		name  string
+		args  []string
+		class string
+	}{
+		{"missing file", []string{"annotate", "--data", filepath.Join(dir, "none.h5ad"), "--out", out}, "FileNotFoundError"},
+		{"not HDF5", []string{"annotate", "--data", text, "--out", out}, "InvalidDataError"},
+		{"unknown model", []string{"embed", "--model", "scGPT_mouse", "--data", cells, "--out", out}, "ModelNotFoundError"},
+		{"model without classes", []string{"annotate", "--model", "tiny_scgpt_dsbn", "--data", cells, "--out", out}, "InvalidDataError"},
+		{"no folder for the output", []string{"embed", "--data", cells, "--out", filepath.Join(dir, "none", "out.h5ad")}, "FileNotFoundError"},
+		{"output is input", []string{"embed", "--data", text, "--out", text}, "InvalidDataError"},
+		{"unknown device", []string{"embed", "--device", "tpu", "--data", cells, "--out", out}, "Error"},
+		{"unknown precision", []string{"embed", "--precision", "fp8", "--data", cells, "--out", out}, "Error"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			code, stdout, stderr := try(t, append(c.args, "--json")...)
+			require.Equal(t, 1, code)
+			require.Regexp(t, `^`+c.class+`: .*\n$`, stderr)
+			var printed struct {
+				Error struct{ Type, Message string }
+			}
+			require.NoError(t, json.Unmarshal([]byte(stdout), &printed))
+			require.Equal(t, c.class, printed.Error.Type)
+			require.Contains(t, stderr, printed.Error.Message)
+			require.NoFileExists(t, out)
+		})
+	}
+}
+
+func TestAnnotateWithoutTemporal(t *testing.T) {
+	cells, err := sample(sampleCells)
+	require.NoError(t, err)
+	out := filepath.Join(t.TempDir(), "out.h5ad")
+	code, stdout, stderr := try(t, "annotate", "--data", cells, "--out", out, "--json")
+	require.Zero(t, code, stderr)
+	require.Empty(t, stderr)
+	var got annotateResult
+	require.NoError(t, json.Unmarshal([]byte(stdout), &got))
+	require.Equal(t, 200, got.Cells)
+	require.Equal(t, 705, got.GenesMatched)
+	require.Equal(t, 765, got.GenesTotal)
+	require.InDelta(t, 0.815, *got.Accuracy, 1e-9)
+	require.Len(t, got.UniqueTypes, 10)
+	require.Equal(t, "fp32", got.Precision)
+	require.FileExists(t, out)
+
+	code, stdout, _ = try(t, "embed", "--model", filepath.Dir(filepath.Dir(cells))+"/models/tiny_scgpt_dsbn", "--data", cells, "--out", out)
+	require.Zero(t, code)
+	require.Contains(t, stdout, "200 cells")
+}

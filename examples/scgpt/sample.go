@@ -1,0 +1,52 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// The sample cells and model that come with the repository.
+const (
+	sampleCells = "testdata/cells/pbmc68k_test.h5ad"
+	sampleModel = "tiny_scgpt"
+	sampleDir   = "testdata/models"
+)
+
+// sample finds a sample file from the working directory upwards, so that the
+// program runs from anywhere in a clone.
+func sample(path string) (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		candidate := filepath.Join(dir, filepath.FromSlash(path))
+		if _, err := os.Stat(candidate); err == nil {
+			return candidate, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("the sample " + path + " is not in this folder or above it: run the program in a clone of the repository, or name your own with --data and --models")
+		}
+		dir = parent
+	}
+}
+
+// modelFlags are the flags that say which model runs on what.
+type modelFlags struct {
+	models    string
+	device    string
+	precision string
+	threads   int
+}
+
+// modelFolder returns the folder of the models and the default model in it.
+func (f modelFlags) modelFolder() (dir, fallback string, err error) {
+	if dir = cmp.Or(f.models, os.Getenv("TROUPE_MODELS")); dir != "" {
+		return dir, "", nil
+	}
+	dir, err = sample(sampleDir)
+	return dir, sampleModel, err
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/seed-ab6af24b/troupe/agent/devserver"
+	"github.com/seed-ab6af24b/troupe/scgpt/api"
+)
+
+// printAnalysis prints the result of an analysis for a person.
+func (a *app) printAnalysis(r api.AnalysisWorkflowResult) {
+	a.printAnnotation(r.Annotation)
+	fmt.Fprintf(a.stdout, "Gene vectors    %d marker genes of %d values each\n", len(r.GeneEmbeddings.Genes), r.GeneEmbeddings.Dim)
+}
+
+func (a *app) printAnnotation(r api.AnnotationResponse) {
+	types := typesByCount(r)
+	width := len("Cell type")
+	for _, t := range types {
+		width = max(width, utf8.RuneCountInString(t))
+	}
+	row := func(name, cells, confidence, truth string) {
+		fmt.Fprintf(a.stdout, "%s%*s  %6s  %10s", name, width-utf8.RuneCountInString(name), "", cells, confidence)
+		if r.Truth != nil {
+			fmt.Fprintf(a.stdout, "  %6s", truth)
+		}
+		fmt.Fprintln(a.stdout)
+	}
+	fmt.Fprintln(a.stdout)
+	row("Cell type", "cells", "confidence", "truth")
+	for _, t := range types {
+		confidence, truth := "-", ""
+		if r.Counts[t] > 0 {
+			confidence = fmt.Sprintf("%.3f", r.TypeConfidence[t])
+		}
+		if r.Truth != nil {
+			truth = strconv.Itoa(r.Truth.Counts[t])
+		}
+		row(t, strconv.Itoa(r.Counts[t]), confidence, truth)
+	}
+	fmt.Fprintln(a.stdout)
+	if r.Truth != nil {
+		fmt.Fprintf(a.stdout, "Accuracy        %.3f, macro F1 %.3f (%d cells with a true type in obs[%q])\n", r.Truth.Accuracy, r.Truth.MacroF1, r.Truth.Cells, r.Truth.Column)
+	}
+	fmt.Fprintf(a.stdout, "Genes           %d of %d in the model's vocabulary\n", r.GeneMatch.Matched, r.GeneMatch.Total)
+	if r.EmptyCells > 0 || r.TruncatedCells > 0 {
+		fmt.Fprintf(a.stdout, "Cells           %d without a known gene, %d longer than the cap\n", r.EmptyCells, r.TruncatedCells)
+	}
+	fmt.Fprintf(a.stdout, "Model           %s on %s\n", r.Model, r.Device)
+	fmt.Fprintf(a.stdout, "Annotated copy  %s\n", shortPath(r.Out))
+	fmt.Fprintf(a.stdout, "                obs[\"predicted_labels\"], obs[\"conf_score\"], obsm[\"X_scGPT\"] added\n")
+}
+
+// typesByCount lists predicted and true types, the most frequent first.
+func typesByCount(r api.AnnotationResponse) []string {
+	types := maps.Clone(r.Counts)
+	if types == nil {
+		types = map[string]int{}
+	}
+	if r.Truth != nil {
+		for t := range r.Truth.Counts {
+			types[t] += 0
+		}
+	}
+	return slices.SortedFunc(maps.Keys(types), func(x, y string) int {
+		return cmp.Or(cmp.Compare(types[y], types[x]), cmp.Compare(x, y))
+	})
+}
+
+// printLink prints where the workflow is to be seen.
+func (a *app) printLink(srv *devserver.Server, namespace string, r api.WorkflowResult, keep bool) {
+	if srv == nil {
+		return
+	}
+	url := srv.WorkflowURL(namespace, r.WorkflowID, r.RunID)
+	if url == "" || a.json {
+		return
+	}
+	fmt.Fprintf(a.stdout, "Workflow        %s\n", url)
+	switch {
+	case srv.Used():
+	case keep:
+		fmt.Fprintln(a.stdout, "                open until Ctrl-C")
+	default:
+		fmt.Fprintln(a.stdout, "                (the server stops now; with --keep it stays open)")
+	}
+}
+
+// shortPath shows a path relative to the working directory where it lies below.
+func shortPath(path string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || strings.HasPrefix(rel, "..") {
+		return path
+	}
+	return rel
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/api"
+)
+
+// withClient makes a command that takes a workflow id and talks to Temporal.
+func (a *app) withClient(use, short string, f func(cmd *cobra.Command, c *api.Client, id string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " ID", Short: short, Args: oneArg("the workflow's id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			return f(cmd, c, args[0])
+		},
+	}
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return a.withClient("status", "Show how a workflow stands", func(cmd *cobra.Command, c *api.Client, id string) error {
+		s, err := c.Status(cmd.Context(), id)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			a.printJSON(s)
+			return nil
+		}
+		fmt.Fprintf(a.stdout, "%s  %s  started %s", s.WorkflowID, s.Status, s.Started.Local().Format(time.DateTime))
+		if p := s.Progress; p != nil {
+			fmt.Fprintf(a.stdout, "  %s: %d of %d cells, %d of %d shards", p.Phase, p.CellsDone, p.CellsTotal, p.ShardsDone, p.ShardsTotal)
+		}
+		fmt.Fprintln(a.stdout)
+		for _, t := range s.Attempts {
+			fmt.Fprintf(a.stdout, "  %s, attempt %d: %s\n", t.Activity, t.Attempt, t.Failure)
+		}
+		return nil
+	})
+}
+
+func (a *app) resultCommand() *cobra.Command {
+	var wait bool
+	cmd := a.withClient("result", "Show the result of an analysis", func(cmd *cobra.Command, c *api.Client, id string) error {
+		get := c.ResultNow
+		if wait {
+			get = c.Result
+		}
+		r, err := get(cmd.Context(), id)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			a.printJSON(r)
+			return nil
+		}
+		a.printAnalysis(*r.Result)
+		return nil
+	})
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the workflow has ended")
+	return cmd
+}
+
+func (a *app) cancelCommand() *cobra.Command {
+	return a.withClient("cancel", "Ask a workflow to end", func(cmd *cobra.Command, c *api.Client, id string) error {
+		if err := c.Cancel(cmd.Context(), id); err != nil {
+			return err
+		}
+		return a.done("cancel requested", id)
+	})
+}
+
+func (a *app) terminateCommand() *cobra.Command {
+	var reason string
+	cmd := a.withClient("terminate", "End a workflow at once", func(cmd *cobra.Command, c *api.Client, id string) error {
+		if err := c.Terminate(cmd.Context(), id, reason); err != nil {
+			return err
+		}
+		return a.done("terminated", id)
+	})
+	cmd.Flags().StringVar(&reason, "reason", "", "the reason, kept in the workflow's history")
+	return cmd
+}
+
+func (a *app) done(what, id string) error {
+	if a.json {
+		a.printJSON(map[string]string{"workflow_id": id, "status": what})
+	} else {
+		fmt.Fprintf(a.stdout, "%s: %s\n", id, what)
+	}
+	return nil
+}
+
+func (a *app) listCommand() *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the latest workflows", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 1 {
+				return usagef("--limit is %d: want 1 or more", limit)
+			}
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			list, err := c.List(cmd.Context(), limit)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(map[string]any{"workflows": list})
+				return nil
+			}
+			for _, s := range list {
+				fmt.Fprintf(a.stdout, "%-28s %-16s %s\n", s.WorkflowID, s.Status, s.Started.Local().Format(time.DateTime))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many")
+	return cmd
+}
