@@ -297,12 +297,12 @@ func TestFoogptAnswersWithoutScgpt(t *testing.T) {
 	require.NoError(t, reg.WaitReady(within(t, patience), foo.Name()))
 	require.Eventually(t, func() bool {
 		s, err := reg.AgentStatus(broken.Name())
-		return err == nil && s.LastError != ""
+		return err == nil && s.LastError != nil
 	}, patience, 10*time.Millisecond)
 	s, err := reg.AgentStatus(broken.Name())
 	require.NoError(t, err)
 	require.False(t, s.Ready)
-	require.Contains(t, s.LastError, "no/such/folder")
+	require.ErrorContains(t, s.LastError, "no/such/folder")
 	ask()
 	require.NoError(t, reg.Remove(within(t, patience), broken.Name()))
 	ask()
@@ -319,4 +319,3 @@ func onFooQueue(o *client.StartWorkflowOptions) { o.TaskQueue = "foogpt-alone-ta
 func bCells() fooapi.NameClustersRequest {
 	return fooapi.NameClustersRequest{Clusters: []fooapi.Cluster{{ID: "0", Genes: []string{"CD79A", "MS4A1", "CD79B"}}}}
 }
-
