@@ -10,9 +10,14 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
 )
 
-// batchTokens keeps a forward pass of the full-size model (512 columns, of
-// which some seven sets are alive at once) within a large L3 cache.
-const batchTokens = 2048
+// A batch of batchTokens keeps a forward pass of the full-size model (512
+// columns, some seven sets of which are alive at once) near a last-level cache
+// of 32 MB. Processors with many cores have more of that, and need more rows to
+// share out.
+const (
+	batchTokens     = 2048
+	tokensPerThread = 256
+)
 
 var errClosed = errors.New("compute: cpu device is closed")
 
@@ -40,7 +45,7 @@ func newDevice(set *kernel.Set, threads int) *device {
 
 func (d *device) Class() string { return "cpu/" + d.set.Name + "/" + string(compute.FP32) }
 
-func (d *device) BatchTokens() int { return batchTokens }
+func (d *device) BatchTokens() int { return max(batchTokens, tokensPerThread*d.threads) }
 
 // begin waits for the device. The caller releases it with end.
 func (d *device) begin(ctx context.Context) error {
