@@ -58,7 +58,7 @@ func Run(t *testing.T, config Config) {
 	}
 }
 
-// bench is a device with helpers that fail the test.
+// bench is a device with methods that fail the test.
 type bench struct {
 	testing.TB
 	compute.Device
