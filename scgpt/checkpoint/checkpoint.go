@@ -47,6 +47,10 @@ type Checkpoint struct {
 // Open reads the model folder dir and checks that it describes one whole
 // model. A file that is missing keeps fs.ErrNotExist; anything else that is
 // wrong with the content is an [Error].
+//
+// The weights stay mapped until Close, and so follow their file: replace a model
+// by renaming a new folder or file into place, never by writing into the file
+// of one that is open.
 func Open(dir string) (*Checkpoint, error) { return OpenWith(dir, Options{}) }
 
 // OpenWith is Open with options.
