@@ -1,13 +1,46 @@
 package evaluate_test
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/evaluate"
 	"github.com/stretchr/testify/require"
 )
+
+func TestClassificationEqualsScikitLearn(t *testing.T) {
+	t.Parallel()
+	for _, tc := range readCases[struct {
+		Name                            string
+		Truth, Predicted                []string
+		Accuracy, Precision, Recall, F1 float64
+		Labels                          []string
+		ByLabel                         struct {
+			Precision, Recall, F1 []float64
+			Support               []int
+		} `json:"by_label"`
+		Confusion [][]int
+	}](t, "classification.json") {
+		t.Run(tc.Name, func(t *testing.T) {
+			t.Parallel()
+			got, err := evaluate.Classification(tc.Truth, tc.Predicted)
+			require.NoError(t, err)
+			require.InDelta(t, tc.Accuracy, got.Accuracy, tolerance)
+			require.InDelta(t, tc.Precision, got.MacroPrecision, tolerance)
+			require.InDelta(t, tc.Recall, got.MacroRecall, tolerance)
+			require.InDelta(t, tc.F1, got.MacroF1, tolerance)
+			require.Equal(t, tc.Labels, got.Labels)
+			require.Equal(t, tc.Confusion, got.Confusion)
+			require.Len(t, got.PerLabel, len(tc.Labels))
+			for i, l := range got.PerLabel {
+				require.InDelta(t, tc.ByLabel.Precision[i], l.Precision, tolerance)
+				require.InDelta(t, tc.ByLabel.Recall[i], l.Recall, tolerance)
+				require.InDelta(t, tc.ByLabel.F1[i], l.F1, tolerance)
+				require.Equal(t, tc.ByLabel.Support[i], l.Support)
+			}
+		})
+	}
+}
 
 func TestClassificationByHand(t *testing.T) {
 	t.Parallel()
@@ -44,9 +77,7 @@ func TestClassificationBadInput(t *testing.T) {
 			t.Parallel()
 			_, err := evaluate.Classification(tc.truth, tc.predicted)
 			require.EqualError(t, err, tc.want)
-			var typed interface{ ErrorType() string }
-			require.True(t, errors.As(err, &typed))
-			require.Equal(t, "InvalidDataError", typed.ErrorType())
+			requireInvalidData(t, err)
 		})
 	}
 }
