@@ -17,7 +17,11 @@ const HeartbeatInterval = 500 * time.Millisecond
 // activity arrives with the answers to heartbeats: without them an activity
 // never hears of it.
 func KeepAlive[T any](ctx context.Context, f func() T) (stop func()) {
-	activity.RecordHeartbeat(ctx, f())
+	return keepAlive(ctx, func() { activity.RecordHeartbeat(ctx, f()) })
+}
+
+func keepAlive(ctx context.Context, beat func()) (stop func()) {
+	beat()
 	done := make(chan struct{})
 	ended := make(chan struct{})
 	go func() {
@@ -27,7 +31,7 @@ func KeepAlive[T any](ctx context.Context, f func() T) (stop func()) {
 		for {
 			select {
 			case <-ticker.C:
-				activity.RecordHeartbeat(ctx, f())
+				beat()
 			case <-done:
 				return
 			case <-ctx.Done():
@@ -38,6 +42,6 @@ func KeepAlive[T any](ctx context.Context, f func() T) (stop func()) {
 	return func() {
 		close(done)
 		<-ended
-		activity.RecordHeartbeat(ctx, f())
+		beat()
 	}
 }
