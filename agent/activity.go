@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -74,7 +75,10 @@ func (a Activity[In, Out]) Name() string { return a.name }
 // To binds f to the definition. f runs in the agent's worker; it may use
 // [Go] for goroutines of its own.
 func (a Activity[In, Out]) To(f func(context.Context, In) (Out, error)) Binding {
-	b := Binding{domain: a.domain, name: a.name, kind: kindActivity}
+	b := Binding{
+		domain: a.domain, name: a.name, kind: kindActivity,
+		in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](),
+	}
 	if f == nil {
 		return b
 	}

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"reflect"
+
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -12,6 +14,7 @@ type Binding struct {
 	domain   Domain
 	name     string
 	kind     kind
+	in, out  reflect.Type
 	function any
 }
 
@@ -24,6 +27,9 @@ const (
 
 // Name returns the type name that the function is registered under.
 func (b Binding) Name() string { return b.name }
+
+// Types returns the types of the input and of the result.
+func (b Binding) Types() (in, out reflect.Type) { return b.in, b.out }
 
 // Bind collects bindings; it is there so that an agent's methods read well.
 func Bind(bindings ...Binding) []Binding { return bindings }

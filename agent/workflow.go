@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"go.temporal.io/sdk/client"
@@ -50,7 +51,10 @@ func (w Workflow[In, Out]) Name() string { return w.name }
 // To binds f to the definition. f must be deterministic: time, randomness and
 // waiting come from package workflow, everything else from activities.
 func (w Workflow[In, Out]) To(f func(workflow.Context, In) (Out, error)) Binding {
-	b := Binding{domain: w.domain, name: w.name, kind: kindWorkflow}
+	b := Binding{
+		domain: w.domain, name: w.name, kind: kindWorkflow,
+		in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](),
+	}
 	if f == nil {
 		return b
 	}
