@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/api"
+)
+
+func (a *app) genesCommand() *cobra.Command {
+	var f engineFlags
+	var genes []string
+	var similarity bool
+	cmd := &cobra.Command{
+		Use: "genes", Short: "Show the model's vectors of genes, without Temporal", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if len(genes) == 0 {
+				genes = api.CommonMarkers()
+			}
+			eng, closeEngine, err := f.load()
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, closeEngine()) }()
+			g, err := eng.Genes(genes)
+			if err != nil {
+				return err
+			}
+			res := api.EmbeddingResponse{
+				Genes: g.Genes, Missing: g.Missing, Dim: g.Dim, Model: eng.Name(), Fingerprint: eng.Fingerprint(),
+				Vectors: slices.Collect(slices.Chunk(g.Vectors, g.Dim)),
+			}
+			if similarity {
+				res.Similarity = slices.Collect(slices.Chunk(g.Similarity(), len(g.Genes)))
+			}
+			if a.json {
+				a.printJSON(res)
+			} else {
+				a.printGenes(res)
+			}
+			return nil
+		},
+	}
+	f.modelFlags.register(cmd)
+	cmd.Flags().StringVar(&f.model, "model", "", "folder of a model, or its name in the model folder (default: the only one there)")
+	cmd.Flags().StringSliceVar(&genes, "genes", nil, "gene symbols, separated by commas (default: common blood markers)")
+	cmd.Flags().BoolVar(&similarity, "similarity", false, "show the cosine of each pair of genes too")
+	return cmd
+}
+
+func (a *app) printGenes(r api.EmbeddingResponse) {
+	for i, g := range r.Genes {
+		fmt.Fprintf(a.stdout, "%-10s %s\n", g, numbers("% .4f", r.Vectors[i]))
+	}
+	if len(r.Similarity) > 0 {
+		fmt.Fprintln(a.stdout)
+	}
+	for i, row := range r.Similarity {
+		fmt.Fprintf(a.stdout, "%-10s %s\n", r.Genes[i], numbers("% .2f", row))
+	}
+	if len(r.Missing) > 0 {
+		fmt.Fprintf(a.stdout, "\nnot in the vocabulary: %s\n", strings.Join(r.Missing, ", "))
+	}
+}
+
+func numbers(format string, values []float32) string {
+	text := make([]string, len(values))
+	for i, v := range values {
+		text[i] = fmt.Sprintf(format, v)
+	}
+	return strings.Join(text, " ")
+}
