@@ -98,7 +98,7 @@ var agents atomic.Int64
 
 // newAgent makes an agent with a name and a queue that no other test has, and
 // no other run of this one.
-func newAgent(t *testing.T, name string) *testAgent {
+func newAgent(t testing.TB, name string) *testAgent {
 	t.Helper()
 	name = fmt.Sprintf("%s-%s-%d", strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")), name, agents.Add(1))
 	d := agent.Domain{Name: name, TaskQueue: name + "-tasks", Retry: retry.CPU()}
