@@ -2,11 +2,11 @@ package hdf5
 
 import "sync"
 
-// chunkCacheBytes is how many bytes of decoded chunks a dataset keeps: those
-// that a read took only a part of.
+// chunkCacheBytes is the most bytes of decoded chunks that a dataset keeps.
 const chunkCacheBytes = 24 << 20
 
-// A chunkCache holds decoded chunks, the oldest going first.
+// A chunkCache holds the chunks that reads took only a part of, since the next
+// read is likely to take the rest. The oldest go first.
 type chunkCache struct {
 	mu     sync.Mutex
 	chunks map[uint64][]byte
@@ -19,7 +19,8 @@ func (c *chunkCache) get(number uint64) []byte {
 	return c.chunks[number]
 }
 
-func (c *chunkCache) put(number uint64, b []byte) {
+// put keeps a chunk, one of at most the given number.
+func (c *chunkCache) put(number uint64, b []byte, most int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.chunks == nil {
@@ -28,7 +29,7 @@ func (c *chunkCache) put(number uint64, b []byte) {
 	if _, ok := c.chunks[number]; ok {
 		return
 	}
-	for len(c.order) > 0 && (len(c.order)+1)*len(b) > chunkCacheBytes {
+	for len(c.order) >= most {
 		delete(c.chunks, c.order[0])
 		c.order = c.order[1:]
 	}

@@ -53,11 +53,13 @@ func Open(path string) (*File, error) {
 // errors. Close does not close r.
 func NewFile(name string, r io.ReaderAt, size int64) (*File, error) {
 	f := &File{name: name, r: r, size: uint64(max(size, 0))}
-	if err := f.readSuperblock(); err != nil {
-		return nil, f.locate("", err)
+	if err := f.open(); err != nil {
+		return nil, err
 	}
 	return f, nil
 }
+
+func (f *File) open() error { return f.locate("", f.readSuperblock()) }
 
 // Name returns the name given to Open.
 func (f *File) Name() string { return f.name }

@@ -100,7 +100,7 @@ func (f *File) symbol(d *decoder, heap string) (Link, error) {
 		}
 		return s[:n], nil
 	}
-	l := Link{addr: addr}
+	l := Link{addr: addr, order: -1}
 	var err error
 	if l.Name, err = text(name); err != nil {
 		return l, err

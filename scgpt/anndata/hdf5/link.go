@@ -20,6 +20,7 @@ type Link struct {
 	Target string
 
 	addr   uint64
+	order  int64  // of creation, -1 where the group does not track it
 	stored []byte // link message, nil when from a symbol table
 }
 
@@ -34,8 +35,9 @@ func (f *File) parseLink(b []byte) (Link, error) {
 	if flags&0x08 != 0 {
 		typ = d.u8()
 	}
+	order := int64(-1)
 	if flags&0x04 != 0 {
-		d.skip(8) // creation order
+		order = int64(d.u64())
 	}
 	if flags&0x10 != 0 {
 		d.skip(1) // character set
@@ -44,7 +46,7 @@ func (f *File) parseLink(b []byte) (Link, error) {
 	if n > uint64(len(b)) {
 		d.fail("link name of %d bytes in a message of %d", n, len(b))
 	}
-	l := Link{Name: string(d.take(int(n))), stored: b, addr: undefined}
+	l := Link{Name: string(d.take(int(n))), order: order, stored: b, addr: undefined}
 	switch typ {
 	case 0:
 		l.addr = d.addr()

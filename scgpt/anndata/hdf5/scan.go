@@ -73,7 +73,7 @@ type chunkScan struct {
 	first    int // chunk row of the first row
 	count    int // chunks to visit
 	across   int // chunks in a chunk row
-	keep     bool
+	keep     int // chunks to keep in the cache
 }
 
 func (d *Dataset) scanChunks(ctx context.Context, workers, from, to int, emit func(at int, raw []byte) error) error {
@@ -94,9 +94,11 @@ func (d *Dataset) scanChunks(ctx context.Context, workers, from, to int, emit fu
 	height := d.layout.chunk[0]
 	s.first = from / height
 	s.count = ((to-1)/height - s.first + 1) * s.across
-	// Chunks at both ends may be taken in part; keep them for the next read
-	// when they all fit.
-	s.keep = 2*s.across <= chunkCacheBytes/d.layout.chunkBytes
+	// Chunks at both ends may be taken in part. They are kept when all of them
+	// fit, with room for another reader's.
+	if most := chunkCacheBytes / d.layout.chunkBytes; 2*s.across <= most {
+		s.keep = min(most, 4*s.across)
+	}
 
 	workers = min(workers, s.count, max(1, (64<<20)/d.layout.chunkBytes))
 	if len(d.filters) == 0 || workers == 1 || (to-from)*d.rowLen*d.typ.Size < 128<<10 {
@@ -188,12 +190,12 @@ func (s *chunkScan) visit(i int, buf []byte) ([]byte, error) {
 		if raw, err = unfilter(filters, ref.mask, raw, s.layout.chunkBytes, s.typ.Size); err != nil {
 			return buf, corrupt("chunk at %v: %v", origin, err)
 		}
-		if partial && s.keep {
+		if partial && s.keep > 0 {
 			kept := raw
 			if len(buf) > 0 && &raw[0] == &buf[0] {
 				kept = bytes.Clone(raw)
 			}
-			s.cache.put(number, kept)
+			s.cache.put(number, kept, s.keep)
 		}
 	}
 	return buf, s.emitChunk(raw, origin, count, lo, hi)

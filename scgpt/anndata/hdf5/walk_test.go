@@ -10,6 +10,11 @@ import (
 // everything reads all that a file holds and returns a digest of each dataset
 // and attribute by path. Texts count by content, numbers by their bytes.
 func everything(ctx context.Context, f *File) (map[string]string, error) {
+	return upTo(ctx, f, 64<<20)
+}
+
+// upTo is everything, with at most so many bytes of each dataset.
+func upTo(ctx context.Context, f *File, limit int) (map[string]string, error) {
 	root, err := f.Root()
 	if err != nil {
 		return nil, err
@@ -38,10 +43,9 @@ func everything(ctx context.Context, f *File) (map[string]string, error) {
 			if err != nil {
 				return err
 			}
-			// Hostile files declare any shape; what is read is bounded.
 			rows := d.Rows()
-			if n := max(1, d.RowLen()) * max(1, d.Type().Size); rows > (16<<20)/n {
-				rows = (16 << 20) / n
+			if n := max(1, d.RowLen()) * max(1, d.Type().Size); n < 0 || rows > limit/n {
+				rows = limit / max(1, n)
 			}
 			raw, err := d.ReadBytes(ctx, 0, rows)
 			if err != nil {

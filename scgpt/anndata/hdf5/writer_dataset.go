@@ -20,7 +20,10 @@ type DatasetSpec struct {
 	// Deflate is the level of compression, 1 to 9; 0 stores the data as they
 	// are, in one piece.
 	Deflate int
-	Attrs   []Attr
+	// ChunkBytes is about how much a compressed chunk holds; 0 means 1 MiB.
+	// A chunk has whole rows.
+	ChunkBytes int
+	Attrs      []Attr
 }
 
 // A DatasetWriter takes the elements of a dataset in order. Nothing else may
@@ -63,7 +66,11 @@ func (w *Writer) NewDataset(spec DatasetSpec) (*DatasetWriter, error) {
 	}
 	d.left = n
 	if spec.Deflate > 0 && len(spec.Shape) > 0 && n > 0 {
-		d.height = min(max(1, chunkTarget/d.rowBytes), spec.Shape[0])
+		target := spec.ChunkBytes
+		if target <= 0 {
+			target = chunkTarget
+		}
+		d.height = min(max(1, target/d.rowBytes), spec.Shape[0])
 		if d.height*d.rowBytes > maxChunk {
 			return nil, w.fail("rows of %d bytes are too long for a chunk", d.rowBytes)
 		}

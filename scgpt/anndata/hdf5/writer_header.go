@@ -49,11 +49,6 @@ func (l Link) Entry() Entry {
 	return Entry{name: l.Name, addr: l.addr, stored: l.stored, target: l.Target, kind: l.Kind}
 }
 
-// Renamed returns the entry under another name.
-func (e Entry) Renamed(name string) Entry {
-	return Entry{name: name, addr: e.addr, target: e.target, kind: e.kind}
-}
-
 // linkMessage encodes an entry; order below 0 means that the group does not
 // track it.
 func (e Entry) linkMessage(order int64) (message, error) {
@@ -143,63 +138,70 @@ func (w *Writer) Edit(o *Object, e Edit) (Ref, error) {
 	return w.header(h.flags, append(messages, attrs...))
 }
 
-// groupMessages returns the link messages of an edited group. Order of
-// creation is kept where the group tracks it.
+// groupMessages returns the link messages of an edited group. What replaces an
+// entry takes its place in the order of creation, where the group tracks it.
 func (w *Writer) groupMessages(o *Object, h *header, e Edit) ([]message, error) {
-	var entries []Entry
+	var links []Link
 	if o != nil {
-		links, err := o.Links()
-		if err != nil {
+		var err error
+		if links, err = o.Links(); err != nil {
 			return nil, err
 		}
-		for _, l := range links {
-			entries = append(entries, l.Entry())
-		}
 	}
-	gone := map[string]bool{}
+	changed := map[string]bool{}
 	for _, name := range e.Remove {
-		gone[name] = true
+		changed[name] = true
 	}
 	for _, x := range e.Entries {
 		if x.name == "" || x.name == "." {
 			return nil, w.fail("%q is no name for an entry of a group", x.name)
 		}
-		gone[x.name] = true
+		changed[x.name] = true
 	}
-	kept := entries[:0]
-	for _, x := range entries {
-		if !gone[x.name] {
-			kept = append(kept, x)
+	tracked, next := w.linkOrder(h)
+	var out []message
+	add := func(x Entry, order int64) error {
+		m, err := x.linkMessage(order)
+		out = append(out, m)
+		return err
+	}
+	orders := map[string]int64{}
+	for _, l := range links {
+		orders[l.Name] = l.order
+		if changed[l.Name] {
+			continue
+		}
+		if err := add(l.Entry(), l.order); err != nil {
+			return nil, err
 		}
 	}
-	entries = append(kept, e.Entries...)
-
+	for _, x := range e.Entries {
+		order := int64(-1)
+		if tracked {
+			var ok bool
+			if order, ok = orders[x.name]; !ok || order < 0 {
+				order = next
+				next++
+			}
+		}
+		if err := add(x, order); err != nil {
+			return nil, err
+		}
+	}
 	info := &encoder{}
-	order := int64(-1)
-	if tracked, next := w.linkOrder(h); tracked {
-		order = next
+	if tracked {
 		info.bytes(0, 1)
-		info.u64(uint64(next) + uint64(len(e.Entries)))
+		info.u64(uint64(next))
 	} else {
 		info.bytes(0, 0)
 	}
 	info.u64(undefined)
 	info.u64(undefined)
-	messages := []message{{kind: msgLinkInfo, body: info.buf}}
+	out = append(out, message{kind: msgLinkInfo, body: info.buf})
 	if !h.has(msgGroupInfo) {
-		messages = append(messages, message{kind: msgGroupInfo, body: []byte{0, 0}})
+		out = append(out, message{kind: msgGroupInfo, body: []byte{0, 0}})
 	}
-	for _, x := range entries {
-		m, err := x.linkMessage(order)
-		if err != nil {
-			return nil, err
-		}
-		if order >= 0 && x.stored == nil {
-			order++
-		}
-		messages = append(messages, m)
-	}
-	return messages, nil
+	return out, nil
 }
 
 // linkOrder reports whether a group tracks the order of its links, and the
