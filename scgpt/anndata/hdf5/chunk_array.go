@@ -61,6 +61,9 @@ func (r *chunkReader) elements(d *decoder, num *numbering, first, n uint64) erro
 func (r *chunkReader) pages(addr uint64, bitmap []byte, bit, page uint64, num *numbering, first, n, used uint64) error {
 	size := uint64(r.elementSize())
 	for ; used > 0; bit++ {
+		if bit/8 >= uint64(len(bitmap)) {
+			return corrupt("the pages of the chunk array at address %d have no bitmap", addr)
+		}
 		stored := min(page, n)
 		if bitmap[bit/8]&(0x80>>(bit%8)) != 0 {
 			d, err := r.file.checked(addr, stored*size+4, "")

@@ -12,6 +12,9 @@ func (w *Writer) header(flags int, messages []message) (Ref, error) {
 	flags &= 0x0C
 	body := &encoder{}
 	for _, m := range messages {
+		if m.kind > 0xff { // version 1 has two bytes for it
+			return 0, w.fail("a header message of kind %d is unknown", m.kind)
+		}
 		if len(m.body) > maxMessage {
 			return 0, w.fail("a header message of %d bytes; at most %d fit", len(m.body), maxMessage)
 		}
