@@ -9,7 +9,8 @@
 //	...
 //	err = reg.Run(ctx) // until ctx ends; then drains
 //
-// Agents may be registered and removed while the registry runs.
+// Agents may be registered and removed while the registry runs. Package ops
+// serves their state over HTTP.
 //
 // # Connection
 //
@@ -31,6 +32,9 @@
 // SDK worker cannot be started twice. Only two kinds of error are final: worker
 // options that the SDK refuses, and an error of Start that is classed as final
 // in the sense of package retry (a corrupt model, say). See [State].
+//
+// What all workers of a process share is the SDK's cache of workflows
+// (worker.SetStickyWorkflowCacheSize).
 //
 // # Ready
 //

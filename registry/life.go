@@ -29,8 +29,14 @@ type life struct {
 
 	// stopErr is the error of the agent's Stop.
 	stopErr error
-	// readyFor is how long the agent was ready the last time.
+	// readySince is when the agent became ready, zero while it is not.
+	readySince time.Time
+	// readyFor is how long it was ready before, the last time.
 	readyFor time.Duration
+	// reported tells that the log says already why the agent is not ready.
+	reported bool
+	// quietUntil is when that becomes worth a line.
+	quietUntil time.Time
 }
 
 // live returns the error that ended the life, or stopErr if ctx did.
@@ -105,24 +111,17 @@ func (l *life) buildWorker() error {
 // watch keeps the agent's state true until ctx ends (nil) or the worker fails.
 func (l *life) watch(ctx context.Context) error {
 	l.board.doing("waiting for the server to list its worker")
-	var (
-		checker = newChecker(l)
-		delay   = firstCheck
-		timer   = time.NewTimer(0)
-		since   time.Time // of the present readiness, zero without
-	)
+	l.quietUntil = time.Now().Add(quietStart)
+	checker := newChecker(l)
+	delay := firstCheck
+	timer := time.NewTimer(0)
 	defer timer.Stop()
-	defer func() {
-		if !since.IsZero() {
-			l.readyFor = time.Since(since)
-		}
-	}()
+	defer l.lost()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-l.fatal:
-			l.board.enter(StateStarting)
 			return fmt.Errorf("worker: %w", err)
 		case <-timer.C:
 		}
@@ -130,26 +129,49 @@ func (l *life) watch(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		switch {
-		case err == nil && since.IsZero():
-			since = time.Now()
-			if l.board.enter(StateReady) {
-				l.log.Info("Agent is ready", "taskQueue", l.queue, "namespace", l.connection.namespace, "identity", l.identity)
-			}
-		case err != nil && !since.IsZero():
-			l.readyFor, since, delay = time.Since(since), time.Time{}, firstCheck
-			l.board.failed(err)
-			l.board.enter(StateStarting)
-			l.board.doing("waiting to become ready again")
-			l.log.Warn("Agent is not ready any more", "error", err)
-		case err != nil:
-			l.board.failed(err)
-		}
-		if since.IsZero() {
-			delay = min(2*delay, l.options.CheckInterval)
-		} else {
+		if err == nil {
+			l.found()
 			delay = l.options.CheckInterval
+		} else {
+			if l.lost() {
+				delay = firstCheck
+			}
+			l.missing(err)
+			delay = min(2*delay, l.options.CheckInterval)
 		}
 		timer.Reset(delay)
+	}
+}
+
+// found notes that a check went well.
+func (l *life) found() {
+	if !l.readySince.IsZero() {
+		return
+	}
+	l.readySince, l.reported = time.Now(), false
+	if l.board.enter(StateReady) {
+		l.log.Info("Agent is ready", "taskQueue", l.queue, "namespace", l.connection.namespace, "identity", l.identity)
+	}
+}
+
+// lost ends the agent's readiness, if it was ready.
+func (l *life) lost() bool {
+	if l.readySince.IsZero() {
+		return false
+	}
+	l.readyFor, l.readySince = time.Since(l.readySince), time.Time{}
+	if l.board.enter(StateStarting) {
+		l.board.doing("waiting to become ready again")
+	}
+	return true
+}
+
+// missing notes why the agent is not ready. The log hears of it once, and not
+// of the moment that a new worker needs in any case.
+func (l *life) missing(err error) {
+	l.board.failed(err)
+	if !l.reported && time.Now().After(l.quietUntil) {
+		l.reported = true
+		l.log.Warn("Agent is not ready", "error", err)
 	}
 }

@@ -17,6 +17,9 @@ const (
 	// firstCheck is half the delay between the first two checks of an agent
 	// that is not ready; it doubles up to the check interval.
 	firstCheck = 10 * time.Millisecond
+	// quietStart is how long a new worker may take to become ready before
+	// the log says why it is not.
+	quietStart = time.Second
 	// checkTimeout bounds a check. With the longest check interval a lost
 	// server is noticed within 8 s.
 	checkTimeout = 3 * time.Second

@@ -116,7 +116,8 @@ func (r *Registry) launch(s *supervisor) {
 // returns when that is done, with the error of the agent's Stop; when the stop
 // timeout has passed, with a [StopError]; or when ctx ends. In the last two
 // cases the stop goes on in the background, and the agent stays listed until
-// it has ended. An unknown name is a [NotFoundError].
+// it has ended. An agent that failed for good is just forgotten. An unknown
+// name is a [NotFoundError].
 func (r *Registry) Remove(ctx context.Context, name string) error {
 	r.mu.Lock()
 	s, ok := r.agents[name]
@@ -127,14 +128,11 @@ func (r *Registry) Remove(ctx context.Context, name string) error {
 	s.removed = true
 	if s.over || r.phase == phaseNew {
 		delete(r.agents, name)
-	}
-	launched := r.phase != phaseNew
-	r.mu.Unlock()
-
-	if !launched {
+		r.mu.Unlock()
 		s.board.enter(StateStopped)
 		return nil
 	}
+	r.mu.Unlock()
 	s.stop()
 	return s.wait(ctx)
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/worker"
+
+	"github.com/seed-ab6af24b/troupe/retry"
 )
 
 // The ladder: finish in peace, be cancelled, be named.
@@ -166,6 +168,23 @@ func TestStopTimeoutPrecedence(t *testing.T) {
 		require.Equal(t, DefaultStopTimeout, reg.agents["a"].stopTimeout())
 		require.Equal(t, time.Minute, reg.agents["b"].stopTimeout())
 		require.Equal(t, time.Second, reg.agents["c"].stopTimeout())
+	})
+}
+
+// An agent that failed for good is forgotten without another complaint.
+func TestRemoveOfAFailedAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, _ := newFake()
+		a := newFakeAgent("a")
+		a.onStart = func(context.Context) error { return retry.InvalidData.Errorf("corrupt") }
+		stop := start(t, reg, a)
+		require.Error(t, reg.WaitReady(t.Context()))
+		synctest.Wait()
+		require.NoError(t, reg.Remove(t.Context(), "a"))
+		a.onStart = nil
+		require.NoError(t, reg.Register(a))
+		require.NoError(t, reg.WaitReady(t.Context()))
+		require.NoError(t, stop())
 	})
 }
 

@@ -89,10 +89,10 @@ func instrument(o worker.Options, agentName string, r *running, fatal func(error
 
 	own := o.OnFatalError
 	o.OnFatalError = func(err error) {
+		defer fatal(err)
 		if own != nil {
-			own(err)
+			_ = guard("OnFatalError", func() error { own(err); return nil })
 		}
-		fatal(err)
 	}
 	return o, cancel
 }
