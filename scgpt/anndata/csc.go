@@ -39,6 +39,9 @@ func (m *Matrix) cscRows(ctx context.Context, from, to int) (*Block, error) {
 // transpose adds all entries to s, column by column.
 func (m *Matrix) transpose(ctx context.Context, s *spill) error {
 	n := m.data.Rows()
+	if err := m.claim(0, n); err != nil {
+		return err
+	}
 	rows := make([]int32, min(n, stripElements))
 	values := make([]float32, len(rows))
 	c := &columnCursor{m: m, ctx: ctx}

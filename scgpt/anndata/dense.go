@@ -6,10 +6,10 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
 
-// bandBytes is the most that a row of chunks may have decoded to be read
-// again for every block of rows in it; larger ones are sorted into a temporary
-// file.
-const bandBytes = 8 << 20
+// defaultBand is the most bytes that a row of chunks may have, decoded, to be
+// kept in memory while blocks of rows are taken from it. Larger ones are
+// sorted into a temporary file.
+const defaultBand = 8 << 20
 
 // maxRowBytes bounds one row of a dense matrix.
 const maxRowBytes = 512 << 20
@@ -46,7 +46,7 @@ func (m *Matrix) banded() (rows int, ok bool) {
 		return 0, false
 	}
 	rows = min(chunk[0], m.rows)
-	return rows, rows > bandBytes/max(1, m.cols*m.data.Type().Size)
+	return rows, rows > m.file.band/max(1, m.cols*m.data.Type().Size)
 }
 
 func (m *Matrix) denseRows(ctx context.Context, from, to int) (*Block, error) {
@@ -62,12 +62,13 @@ func (m *Matrix) denseRows(ctx context.Context, from, to int) (*Block, error) {
 		if banded {
 			hi = min(to, (lo/band+1)*band)
 		}
-		stored, err := m.data.Stored(lo, hi)
+		next, err := m.data.NextStored(lo)
 		if err != nil {
 			return nil, err
 		}
 		switch {
-		case !stored:
+		case next > lo:
+			hi = min(next, to)
 			for i := lo; i < hi; i++ {
 				b.Indptr[i-from+1] = int64(len(b.Values))
 			}
@@ -177,9 +178,11 @@ func (m *Matrix) eachDense(ctx context.Context, f func([]float64)) error {
 		if banded {
 			hi = min(lo+band, m.rows)
 		}
-		stored, err := m.data.Stored(lo, hi)
+		next, err := m.data.NextStored(lo)
 		switch {
-		case err != nil || !stored:
+		case err != nil:
+		case next > lo:
+			hi = next
 		case banded:
 			err = m.data.EachFloat64(ctx, lo, hi, func(_ int, run []float64) error {
 				f(run)

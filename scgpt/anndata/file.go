@@ -21,6 +21,7 @@ type File struct {
 	uns       []string
 
 	tempDir string
+	band    int // see defaultBand
 	mu      sync.Mutex
 	spills  []*spill
 }
@@ -49,7 +50,7 @@ func Open(path string, opts ...Option) (*File, error) {
 }
 
 func open(path string, h5 *hdf5.File, opts ...Option) (*File, error) {
-	f := &File{path: path, h5: h5}
+	f := &File{path: path, h5: h5, band: defaultBand}
 	for _, o := range opts {
 		o(f)
 	}

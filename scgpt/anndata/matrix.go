@@ -11,6 +11,9 @@ import (
 // stripElements is how many numbers a scan holds at once.
 const stripElements = 1 << 20
 
+// maxBlockRows bounds one block.
+const maxBlockRows = 1 << 24
+
 // A Matrix is a matrix in a file, cells by genes. It is safe for concurrent
 // use.
 type Matrix struct {
@@ -139,10 +142,13 @@ func (m *Matrix) Path() string { return m.path }
 
 // Rows reads the rows from from to before to. Values become float32; NaN and
 // infinities are passed on. Indices in a row may come in any order in the file,
-// but twice is an error.
+// but twice is an error. A block has at most 1<<24 rows.
 func (m *Matrix) Rows(ctx context.Context, from, to int) (*Block, error) {
 	if from < 0 || to < from || to > m.rows {
 		return nil, m.file.errorf("%s: rows %d to %d asked for, there are %d", m.path, from, to, m.rows)
+	}
+	if to-from > maxBlockRows {
+		return nil, m.file.errorf("%s: rows %d to %d asked for; a block has %d at most", m.path, from, to, maxBlockRows)
 	}
 	switch m.encoding {
 	case "csr":
@@ -186,6 +192,9 @@ func (m *Matrix) each(ctx context.Context, f func([]float64)) error {
 		return m.eachDense(ctx, f)
 	}
 	n := m.data.Rows()
+	if err := m.data.CheckStored(0, n); err != nil {
+		return err
+	}
 	buf := make([]float64, min(n, stripElements))
 	for from := 0; from < n; from += stripElements {
 		to := min(n, from+stripElements)

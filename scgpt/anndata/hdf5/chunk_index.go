@@ -256,10 +256,13 @@ func ceilDiv(a, b uint64) uint64 {
 	return (a-1)/b + 1
 }
 
-// any reports whether a chunk of a number from from to before to is stored.
-func (t *chunkTable) any(from, to uint64) bool {
+// next returns the first chunk from a number on that is stored.
+func (t *chunkTable) next(from uint64) (number uint64, ok bool) {
 	i, _ := slices.BinarySearchFunc(t.refs, from, func(r chunkRef, n uint64) int { return cmp.Compare(r.number, n) })
-	return i < len(t.refs) && t.refs[i].number < to
+	if i == len(t.refs) {
+		return 0, false
+	}
+	return t.refs[i].number, true
 }
 
 // bytes returns how many bytes the chunks of a range of numbers take.

@@ -196,23 +196,34 @@ func (d *Dataset) table() (*chunkTable, error) {
 	return d.index.table, d.index.err
 }
 
-// Stored reports whether any element of the rows was ever written. Rows that
-// were not hold the fill value and cost nothing to skip.
-func (d *Dataset) Stored(from, to int) (bool, error) {
+// NextStored returns the first row, from a given one on, of which anything was
+// ever written or has a fill value that is not zero; Rows when there is none.
+// The rows before it are zero and cost nothing to skip.
+func (d *Dataset) NextStored(row int) (int, error) {
+	if d.fill != nil || row >= d.rows {
+		return row, nil
+	}
 	switch d.layout.class {
 	case storedContiguous:
-		return d.layout.addr != undefined, nil
+		if d.layout.addr == undefined {
+			return d.rows, nil
+		}
 	case storedChunked:
 		t, err := d.table()
 		if err != nil {
-			return false, d.locate(err)
+			return 0, d.locate(err)
 		}
-		if t.implicit || d.fill != nil {
-			return true, nil
+		if t.implicit || d.rowLen == 0 {
+			return row, nil
 		}
-		return t.any(d.chunkNumbers(from, to)), nil
+		first, end := d.chunkNumbers(row, row+1)
+		number, ok := t.next(first)
+		if !ok {
+			return d.rows, nil
+		}
+		return max(row, int(number/(end-first))*d.layout.chunk[0]), nil
 	}
-	return true, nil
+	return row, nil
 }
 
 // looseBytes may be declared without any data behind them.

@@ -173,8 +173,9 @@ func numbers[T number](t *Datatype, ok bool, raw []byte) []T {
 
 // EachFloat32 reads rows chunk after chunk, always in the same order, and
 // calls each with runs of elements: at is the number of the first one, counted
-// from the first row asked for. The slice is valid during the call. It takes
-// the memory of one chunk, however many chunks a row crosses.
+// from the first row asked for. The slice is valid during the call. Chunks that
+// were never written and are zero are left out. It takes the memory of one
+// chunk, however many chunks a row crosses.
 func (d *Dataset) EachFloat32(ctx context.Context, from, to int, each func(at int, run []float32) error) error {
 	return eachRun(ctx, d, from, to, each)
 }
@@ -189,7 +190,7 @@ func eachRun[T number](ctx context.Context, d *Dataset, from, to int, each func(
 		return d.locate(corrupt("holds %v, want numbers", d.typ))
 	}
 	var buf []T
-	return d.locate(d.scanWith(ctx, 1, from, to, func(at int, raw []byte) error {
+	return d.locate(d.scanStored(ctx, from, to, func(at int, raw []byte) error {
 		n := len(raw) / d.typ.Size
 		if len(buf) < n {
 			buf = make([]T, n)

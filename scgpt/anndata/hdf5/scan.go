@@ -15,11 +15,6 @@ const stripBytes = 1 << 20
 // asked for. Calls come from several goroutines, for runs that do not overlap,
 // and raw is valid during the call only.
 func (d *Dataset) scan(ctx context.Context, from, to int, emit func(at int, raw []byte) error) error {
-	return d.scanWith(ctx, runtime.GOMAXPROCS(0), from, to, emit)
-}
-
-// scanWith is scan with at most so many goroutines.
-func (d *Dataset) scanWith(ctx context.Context, workers, from, to int, emit func(at int, raw []byte) error) error {
 	if _, err := d.rowRange(from, to); err != nil {
 		return err
 	}
@@ -27,7 +22,7 @@ func (d *Dataset) scanWith(ctx context.Context, workers, from, to int, emit func
 		return nil
 	}
 	if d.layout.class == storedChunked {
-		return d.scanChunks(ctx, workers, from, to, emit)
+		return d.scanChunks(ctx, from, to, emit)
 	}
 	size := d.typ.Size
 	first, n := from*d.rowLen, (to-from)*d.rowLen
@@ -70,50 +65,89 @@ type chunkScan struct {
 	from, to int
 	emit     func(at int, raw []byte) error
 	grid     []int
-	first    int // chunk row of the first row
-	count    int // chunks to visit
-	across   int // chunks in a chunk row
+	first    int // number of the first chunk
+	end      int // number after the last one
 	keep     int // chunks to keep in the cache
 }
 
-func (d *Dataset) scanChunks(ctx context.Context, workers, from, to int, emit func(at int, raw []byte) error) error {
+// chunkScan prepares a read of rows, of which there is at least one.
+func (d *Dataset) chunkScan(from, to int, emit func(at int, raw []byte) error) (*chunkScan, error) {
 	if err := checkFilters(d.filters); err != nil {
-		return err
+		return nil, err
 	}
 	t, err := d.table()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s := &chunkScan{Dataset: d, table: t, from: from, to: to, emit: emit, across: 1}
+	s := &chunkScan{Dataset: d, table: t, from: from, to: to, emit: emit}
 	for i, c := range d.layout.chunk {
 		s.grid = append(s.grid, int(ceilDiv(d.space.dims[i], uint64(c))))
-		if i > 0 {
-			s.across *= s.grid[i]
-		}
 	}
-	height := d.layout.chunk[0]
-	s.first = from / height
-	s.count = ((to-1)/height - s.first + 1) * s.across
+	first, end := d.chunkNumbers(from, to)
+	s.first, s.end = int(first), int(end)
+	across := s.end - s.first
+	if n := (to-1)/d.layout.chunk[0] - from/d.layout.chunk[0] + 1; n > 1 {
+		across /= n
+	}
 	// Chunks at both ends may be taken in part. They are kept when all of them
 	// fit, with room for another reader's.
-	if most := chunkCacheBytes / d.layout.chunkBytes; 2*s.across <= most {
-		s.keep = min(most, 4*s.across)
+	if most := chunkCacheBytes / d.layout.chunkBytes; across <= most/2 {
+		s.keep = min(most, 4*across)
 	}
+	return s, nil
+}
 
-	workers = min(workers, s.count, max(1, (64<<20)/d.layout.chunkBytes))
-	if len(d.filters) == 0 || workers == 1 || (to-from)*d.rowLen*d.typ.Size < 128<<10 {
-		var buf []byte
-		for i := range s.count {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if buf, err = s.visit(i, buf); err != nil {
-				return err
-			}
-		}
-		return nil
+func (d *Dataset) scanChunks(ctx context.Context, from, to int, emit func(at int, raw []byte) error) error {
+	s, err := d.chunkScan(from, to, emit)
+	if err != nil {
+		return err
 	}
-	return s.parallel(ctx, workers)
+	workers := min(runtime.GOMAXPROCS(0), s.end-s.first, max(1, (64<<20)/d.layout.chunkBytes))
+	if len(d.filters) > 0 && workers > 1 && (to-from)*d.rowLen*d.typ.Size >= 128<<10 {
+		return s.parallel(ctx, workers)
+	}
+	var buf []byte
+	for number := s.first; number < s.end; number++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if buf, err = s.visit(number, buf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanStored is scan by one goroutine, in the order of the file's chunks. It
+// passes over chunks that were never written, unless they have a fill value.
+func (d *Dataset) scanStored(ctx context.Context, from, to int, emit func(at int, raw []byte) error) error {
+	if _, err := d.rowRange(from, to); err != nil {
+		return err
+	}
+	if d.layout.class != storedChunked || to == from || d.rowLen == 0 {
+		return d.scan(ctx, from, to, emit)
+	}
+	s, err := d.chunkScan(from, to, emit)
+	if err != nil {
+		return err
+	}
+	var buf []byte
+	for number := s.first; number < s.end; number++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !s.table.implicit && d.fill == nil {
+			next, ok := s.table.next(uint64(number))
+			if !ok || next >= uint64(s.end) {
+				return nil
+			}
+			number = int(next)
+		}
+		if buf, err = s.visit(number, buf); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // parallel visits the chunks from several goroutines. The first error ends
@@ -126,36 +160,33 @@ func (s *chunkScan) parallel(ctx context.Context, workers int) error {
 	for range workers {
 		wg.Go(func() {
 			var buf []byte
-			for i := range next {
+			for number := range next {
 				if ctx.Err() != nil {
 					continue
 				}
 				var err error
-				if buf, err = s.visit(i, buf); err != nil {
+				if buf, err = s.visit(number, buf); err != nil {
 					cancel(err)
 				}
 			}
 		})
 	}
-	for i := range s.count {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
+	for number := s.first; number < s.end && ctx.Err() == nil; number++ {
+		next <- number
 	}
 	close(next)
 	wg.Wait()
 	return context.Cause(ctx)
 }
 
-// visit decodes the i-th chunk of the scan and emits its part of the rows. It
-// returns buf, perhaps grown, for the next chunk.
-func (s *chunkScan) visit(i int, buf []byte) ([]byte, error) {
+// visit decodes a chunk and emits its part of the rows. It returns buf, perhaps
+// grown, for the next chunk.
+func (s *chunkScan) visit(number int, buf []byte) ([]byte, error) {
 	rank := len(s.grid)
 	origin := make([]int, rank)
 	count := make([]int, rank) // elements of the chunk within the dataset
 	edge := false
-	for axis, rest := rank-1, s.first*s.across+i; axis >= 0; axis-- {
+	for axis, rest := rank-1, number; axis >= 0; axis-- {
 		c := s.layout.chunk[axis]
 		origin[axis] = rest % s.grid[axis] * c
 		rest /= s.grid[axis]
@@ -163,12 +194,11 @@ func (s *chunkScan) visit(i int, buf []byte) ([]byte, error) {
 		edge = edge || count[axis] < c
 	}
 	lo, hi := max(s.from, origin[0]), min(s.to, origin[0]+count[0])
-	number := uint64(s.first*s.across + i)
 	partial := lo > origin[0] || hi < origin[0]+count[0]
 
-	raw := s.cache.get(number)
+	raw := s.cache.get(uint64(number))
 	if raw == nil {
-		ref, ok := s.table.find(number, s.layout.chunkBytes)
+		ref, ok := s.table.find(uint64(number), s.layout.chunkBytes)
 		if !ok {
 			return buf, s.emitFill(origin, count, lo, hi)
 		}
@@ -195,7 +225,7 @@ func (s *chunkScan) visit(i int, buf []byte) ([]byte, error) {
 			if len(buf) > 0 && &raw[0] == &buf[0] {
 				kept = bytes.Clone(raw)
 			}
-			s.cache.put(number, kept, s.keep)
+			s.cache.put(uint64(number), kept, s.keep)
 		}
 	}
 	return buf, s.emitChunk(raw, origin, count, lo, hi)
