@@ -98,7 +98,8 @@ func (c *Column) Floats() []float64 {
 }
 
 // Ints returns the rows of a column of whole numbers or booleans, missing ones
-// as 0. It returns nil for every other kind.
+// as 0 and those beyond the range of int64 as its largest. It returns nil for
+// every other kind.
 func (c *Column) Ints() []int64 { return c.ints }
 
 // readColumn reads a column or an index in any of its encodings.

@@ -8,8 +8,11 @@ import (
 // cscRows reads rows of a matrix stored by columns, which are sorted by rows
 // into a temporary file when the first ones are asked for.
 func (m *Matrix) cscRows(ctx context.Context, from, to int) (*Block, error) {
-	m.spillMu.Lock()
-	defer m.spillMu.Unlock()
+	release, err := m.sorting(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	if m.spill == nil {
 		s, err := m.file.newSpill(0, m.rows, int64(m.data.Rows()))
 		if err != nil {

@@ -109,8 +109,11 @@ func (m *Matrix) stripRows(ctx context.Context, b *Block, lo, hi int, buf []floa
 // row start. Their values lie in a temporary file, written when the first of
 // the rows is asked for.
 func (m *Matrix) bandRows(ctx context.Context, b *Block, lo, hi, start, band int) error {
-	m.spillMu.Lock()
-	defer m.spillMu.Unlock()
+	release, err := m.sorting(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if m.spill == nil || m.spill.first != start {
 		if err := m.spillBand(ctx, start, min(start+band, m.rows)); err != nil {
 			return err

@@ -61,21 +61,11 @@ func open(path string, h5 *hdf5.File, opts ...Option) (*File, error) {
 	if f.top, err = entries(f.root); err != nil {
 		return nil, err
 	}
-	for name, frame := range map[string]**Frame{"obs": &f.obs, "var": &f.vars} {
-		l, ok := f.top[name]
-		if !ok {
-			return nil, f.errorf("no %q: not an .h5ad file", name)
-		}
-		o, err := f.root.Open(l)
-		if err != nil {
-			return nil, err
-		}
-		if *frame, err = f.openFrame(o); err != nil {
-			return nil, err
-		}
-		if n := (*frame).Len(); n > math.MaxInt32 {
-			return nil, f.errorf("%s has %d rows; at most %d are possible", name, n, math.MaxInt32)
-		}
+	if f.obs, err = f.axis("obs"); err != nil {
+		return nil, err
+	}
+	if f.vars, err = f.axis("var"); err != nil {
+		return nil, err
 	}
 	if f.layers, err = f.group("layers"); err != nil {
 		return nil, err
@@ -86,6 +76,26 @@ func open(path string, h5 *hdf5.File, opts ...Option) (*File, error) {
 	}
 	f.uns = sortedKeys(uns)
 	return f, nil
+}
+
+// axis opens obs or var.
+func (f *File) axis(name string) (*Frame, error) {
+	l, ok := f.top[name]
+	if !ok {
+		return nil, f.errorf("no %q: not an .h5ad file", name)
+	}
+	o, err := f.root.Open(l)
+	if err != nil {
+		return nil, err
+	}
+	fr, err := f.openFrame(o)
+	if err != nil {
+		return nil, err
+	}
+	if n := fr.Len(); n > math.MaxInt32 {
+		return nil, f.errorf("%s has %d rows; at most %d are possible", name, n, math.MaxInt32)
+	}
+	return fr, nil
 }
 
 // entries returns the links of a group by name.

@@ -3,7 +3,6 @@ package anndata
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
@@ -25,14 +24,14 @@ type Matrix struct {
 	data            *hdf5.Dataset // values; of a dense matrix all of them
 	indices, indptr *hdf5.Dataset
 
-	spillMu sync.Mutex
-	spill   *spill // of a CSC matrix, or a part of a dense one
+	spill  *spill        // of a CSC matrix, or a part of a dense one
+	sorter chan struct{} // holds a token while the spill is in use
 }
 
 // openMatrix opens a sparse group or a dense dataset that must have the shape
 // rows by cols.
 func (f *File) openMatrix(o *hdf5.Object, rows, cols int) (*Matrix, error) {
-	m := &Matrix{file: f, path: o.Path(), rows: rows, cols: cols}
+	m := &Matrix{file: f, path: o.Path(), rows: rows, cols: cols, sorter: make(chan struct{}, 1)}
 	if o.Kind() == hdf5.KindDataset {
 		return m, m.openDense(o)
 	}

@@ -59,6 +59,16 @@ func (f *File) newSpill(first, last int, n int64) (*spill, error) {
 	return s, nil
 }
 
+// sorting waits until no one else uses the matrix's spill.
+func (m *Matrix) sorting(ctx context.Context) (release func(), err error) {
+	select {
+	case m.sorter <- struct{}{}:
+		return func() { <-m.sorter }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // drop closes a spill that is no longer needed.
 func (f *File) drop(s *spill) {
 	f.mu.Lock()
