@@ -23,11 +23,20 @@ type Base struct {
 	domain Domain
 }
 
-func (b Base) Name() string                       { return b.domain.Name }
-func (b Base) TaskQueue() string                  { return b.domain.TaskQueue }
+// Name implements [Agent].
+func (b Base) Name() string { return b.domain.Name }
+
+// TaskQueue implements [Agent].
+func (b Base) TaskQueue() string { return b.domain.TaskQueue }
+
+// RetryPolicy implements [Agent].
 func (b Base) RetryPolicy() *temporal.RetryPolicy { return b.domain.Retry }
-func (b Base) Workflows() []Binding               { return nil }
-func (b Base) Activities() []Binding              { return nil }
+
+// Workflows returns none.
+func (b Base) Workflows() []Binding { return nil }
+
+// Activities returns none.
+func (b Base) Activities() []Binding { return nil }
 
 // OnTaskQueue returns b for the same agent on another queue: one queue per
 // tenant or per device, say. Activities that one of the agent's workflows

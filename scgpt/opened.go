@@ -72,6 +72,6 @@ func (s *sharedCells) unuse() {
 	s.users--
 	if s.users == 0 {
 		// The file was only read: nothing is lost if closing fails.
-		_ = s.Cells.Close()
+		_ = s.Close()
 	}
 }

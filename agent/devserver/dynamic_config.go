@@ -27,6 +27,10 @@ func dynamicConfig(serverDefaults bool) dynamicconfig.StaticClient {
 		dynamicconfig.TaskQueueScannerEnabled.Key():       false,
 		dynamicconfig.HistoryScannerEnabled.Key():         false,
 		dynamicconfig.EnableParentClosePolicyWorker.Key(): false,
+
+		// A worker that stops takes its polls with it. Else a task may be handed to a poll that nobody waits for any
+		// more, and is lost until the task's timeout.
+		dynamicconfig.EnableCancelWorkerPollsOnShutdown.Key(): true,
 	}
 	if serverDefaults {
 		return values

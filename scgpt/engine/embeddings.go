@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -33,7 +34,7 @@ type Embeddings struct {
 // Join puts runs that follow one another into one. They must be of one model.
 func Join(runs []*Embeddings) (*Embeddings, error) {
 	if len(runs) == 0 {
-		return nil, fmt.Errorf("no embeddings to join")
+		return nil, errors.New("no embeddings to join")
 	}
 	first := runs[0]
 	all := &Embeddings{From: first.From, To: first.From, Dim: first.Dim, Classes: first.Classes}

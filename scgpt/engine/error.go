@@ -8,5 +8,7 @@ type Error struct {
 	Problem string
 }
 
-func (e *Error) Error() string   { return e.Path + ": " + e.Problem }
+func (e *Error) Error() string { return e.Path + ": " + e.Problem }
+
+// ErrorType is the class of the error.
 func (*Error) ErrorType() string { return "InvalidDataError" }

@@ -23,7 +23,9 @@ type Error struct {
 	Problem string
 }
 
-func (e *Error) Error() string   { return fmt.Sprintf("%s: %s", e.Path, e.Problem) }
+func (e *Error) Error() string { return e.Path + ": " + e.Problem }
+
+// ErrorType is the class of the error.
 func (*Error) ErrorType() string { return "InvalidDataError" }
 
 // NewRoots returns the set of dirs, all of which must exist. Relative paths of
@@ -100,7 +102,7 @@ func (r *Roots) Output(path string) (string, error) {
 		return "", err
 	}
 	if info, err := os.Stat(existing); err == nil && !info.IsDir() {
-		return "", &Error{path, fmt.Sprintf("%s is a file, not a folder", existing)}
+		return "", &Error{path, existing + " is a file, not a folder"}
 	}
 	target := filepath.Join(existing, rest, filepath.Base(abs))
 	switch info, err := os.Stat(target); {

@@ -1,7 +1,6 @@
 package storage_test
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -105,7 +104,7 @@ func TestNewRoots(t *testing.T) {
 	_, err := storage.NewRoots()
 	require.ErrorContains(t, err, "at least one")
 	_, err = storage.NewRoots(filepath.Join(t.TempDir(), "none"))
-	require.True(t, errors.Is(err, fs.ErrNotExist))
+	require.ErrorIs(t, err, fs.ErrNotExist)
 	file := filepath.Join(t.TempDir(), "f")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
 	_, err = storage.NewRoots(file)
