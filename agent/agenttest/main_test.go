@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 	"go.uber.org/goleak"
@@ -103,14 +102,16 @@ func partyWorkflow(ctx workflow.Context, n name) ([]greeting, error) {
 		say(n),
 	)
 	more := greetMore.Channel(ctx)
-	for err == nil && !finished {
-		n, ok, receiveErr := more.ReceiveWithTimeout(ctx, time.Hour)
-		switch {
-		case receiveErr != nil:
-			err = receiveErr
-		case ok:
-			err = say(n)
+	for err == nil {
+		if err = workflow.Await(ctx, func() bool { return finished || more.Len() > 0 }); err != nil || finished {
+			break
 		}
+		n, _, receiveErr := more.ReceiveAsync()
+		if receiveErr != nil {
+			workflow.GetLogger(ctx).Warn("nobody to greet", "error", receiveErr)
+			continue
+		}
+		err = say(n)
 	}
 	if err != nil {
 		return nil, err
