@@ -11,16 +11,25 @@ import (
 
 // nameClusters is name_clusters. The request is valid: the definition has
 // checked it.
-func (a *Agent) nameClusters(_ context.Context, req api.NameClustersRequest) (api.NameClustersResponse, error) {
-	types := a.markers
-	if types == nil {
-		return api.NameClustersResponse{}, errors.New("foogpt has no markers: its Start was not called")
+func (a *Agent) nameClusters(ctx context.Context, req api.NameClustersRequest) (api.NameClustersResponse, error) {
+	switch {
+	case a.chat != nil:
+		return a.chat.name(ctx, req)
+	case a.markers != nil:
+		return a.markers.nameAll(req)
+	default:
+		return api.NameClustersResponse{}, errors.New("foogpt names nothing yet: its Start was not called")
 	}
+}
+
+// nameAll names the clusters of a request.
+func (m markerTable) nameAll(req api.NameClustersRequest) (api.NameClustersResponse, error) {
+	types := m
 	if req.Tissue != "" {
-		if types = a.markers.in(req.Tissue); len(types) == 0 {
+		if types = m.in(req.Tissue); len(types) == 0 {
 			return api.NameClustersResponse{}, retry.InvalidData.Errorf(
 				"tissue = %q, but the markers are of %s; leave it empty to compare with all of them",
-				req.Tissue, strings.Join(a.markers.tissues(), ", "))
+				req.Tissue, strings.Join(m.tissues(), ", "))
 		}
 	}
 	resp := api.NameClustersResponse{Method: api.MethodMarkers, Names: make([]api.ClusterName, len(req.Clusters))}

@@ -13,31 +13,20 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
+	"go.uber.org/goleak"
 
 	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/agent/agenttest"
 	"github.com/seed-ab6af24b/troupe/foogpt"
 	"github.com/seed-ab6af24b/troupe/foogpt/api"
 	"github.com/seed-ab6af24b/troupe/retry"
 )
 
-// environment runs the agent as its worker would.
-func environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
-	t.Helper()
-	a := foogpt.New()
-	require.NoError(t, agent.Validate(a))
-	require.NoError(t, a.Start(t.Context()))
-	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
-	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{retry.Interceptor()}})
-	agent.RegisterWorkflows(env, a)
-	agent.RegisterActivities(env, a)
-	return env
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestWorkflow(t *testing.T) {
 	t.Parallel()
-	env := environment(t)
-	env.ExecuteWorkflow(api.Naming.Name(), api.NameClustersRequest{
+	result, err := agenttest.Run(environment(t, foogpt.Options{}), api.Naming, api.NameClustersRequest{
 		Tissue: "blood",
 		Clusters: []api.Cluster{
 			{ID: "second", Genes: []string{"Nkg7", "gnly", "KLRD1"}},
@@ -45,9 +34,7 @@ func TestWorkflow(t *testing.T) {
 			{ID: "none", Genes: []string{"ACTB"}},
 		},
 	})
-	require.NoError(t, env.GetWorkflowError())
-	var result api.NamingWorkflowResult
-	require.NoError(t, env.GetWorkflowResult(&result))
+	require.NoError(t, err)
 	require.Equal(t, "complete", result.Status)
 	require.Equal(t, "markers", result.Method)
 	require.Len(t, result.Names, 3)
@@ -71,19 +58,14 @@ func TestLargestResult(t *testing.T) {
 		req.Clusters[i] = api.Cluster{ID: id, Genes: []string{
 			"HLA-DRA", "HLA-DPA1", "HLA-DPB1", "HLA-DQA1", "FCER1A", "CLEC10A", "CD1C", "CLEC9A", "CST3"}}
 	}
-	env := environment(t)
-	env.ExecuteWorkflow(api.Naming.Name(), req)
-	require.NoError(t, env.GetWorkflowError())
+	result, err := agenttest.Run(environment(t, foogpt.Options{}), api.Naming, req)
+	require.NoError(t, err)
+	require.Len(t, result.Names, api.MaxClusters)
 }
 
 func TestNotStarted(t *testing.T) {
 	t.Parallel()
-	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestActivityEnvironment()
-	agent.RegisterActivities(env, foogpt.New())
-	_, err := env.ExecuteActivity(api.NameClusters.Name(), api.NameClustersRequest{
-		Clusters: []api.Cluster{{ID: "0", Genes: []string{"CD3D"}}},
-	})
+	_, err := agenttest.RunActivity(agenttest.NewEnvironment(t, foogpt.New()), api.NameClusters, oneCluster)
 	require.ErrorContains(t, err, "its Start was not called")
 }
 
@@ -125,18 +107,16 @@ func TestBadRequests(t *testing.T) {
 		}
 		t.Run("workflow/"+c.name, func(t *testing.T) {
 			t.Parallel()
-			env := environment(t)
+			env := environment(t, foogpt.Options{})
 			env.ExecuteWorkflow(api.Naming.Name(), raw)
 			check(t, env.GetWorkflowError())
 		})
 		t.Run("activity/"+c.name, func(t *testing.T) {
 			t.Parallel()
-			a := foogpt.New()
-			require.NoError(t, a.Start(t.Context()))
 			var suite testsuite.WorkflowTestSuite
 			env := suite.NewTestActivityEnvironment()
 			env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{retry.Interceptor()}})
-			agent.RegisterActivities(env, a)
+			agent.RegisterActivities(env, agenttest.Start(t, foogpt.New()))
 			_, err := env.ExecuteActivity(api.NameClusters.Name(), raw)
 			check(t, err)
 		})

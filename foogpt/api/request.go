@@ -17,8 +17,9 @@ const (
 type NameClustersRequest struct {
 	// Clusters are named independently of each other.
 	Clusters []Cluster `json:"clusters"`
-	// Tissue leaves out cell types that do not occur there: "blood",
-	// "bone marrow", "lung" or "liver", in any case. Empty means all types.
+	// Tissue leaves out cell types that do not occur there. Empty means all
+	// types. [MethodMarkers] knows "blood", "bone marrow", "lung" and
+	// "liver", in any case, and refuses others; a language model is told.
 	Tissue string `json:"tissue,omitempty"`
 }
 
