@@ -17,8 +17,12 @@ func workerCommand(to *connection, log *slog.Logger) *cobra.Command {
 		Short: "Poll the task queue foogpt-tasks until a signal, then drain",
 		Args:  cobra.NoArgs,
 		RunE: work(func(ctx context.Context, _ io.Writer) error {
+			options, err := foogpt.OptionsFromEnv()
+			if err != nil {
+				return err
+			}
 			reg := registry.New(registry.Options{ClientOptions: to.apply, Logger: log})
-			if err := reg.Register(foogpt.New()); err != nil {
+			if err := reg.Register(foogpt.NewWith(options)); err != nil {
 				return err
 			}
 			return reg.Run(ctx)

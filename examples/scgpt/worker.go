@@ -111,7 +111,8 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
 	switch name {
 	case "foogpt":
-		return foogpt.New(), nil
+		options, err := foogpt.OptionsFromEnv()
+		return foogpt.NewWith(options), err
 	case "scgpt":
 		dir, fallback, err := f.modelFolder()
 		if err != nil {
