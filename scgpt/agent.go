@@ -105,8 +105,9 @@ func (a *Agent) Workflows() []agent.Binding {
 
 // ConfigureWorker implements agent.WorkerConfigurer.
 func (a *Agent) ConfigureWorker(o *worker.Options) {
-	// One activity computes while the next one reads its file. More slots
-	// would take shards from the queue that another worker could compute.
+	// One activity computes while the next one opens its file or writes its
+	// result. More slots would take shards from the queue that another worker
+	// could compute.
 	o.MaxConcurrentActivityExecutionSize = 2
 	o.DisableEagerActivities = true
 	// A cancellation comes with the answer to a heartbeat, and the SDK holds

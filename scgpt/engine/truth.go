@@ -20,8 +20,8 @@ type Truth struct {
 }
 
 // Truth reads a column of obs. With column "" it takes celltype or cell_type,
-// and returns nil where neither is there, or where none of its values is a
-// class of the model: then it speaks of something else.
+// and returns nil where neither is there, or where its values are none of the
+// model's classes, or too many for types: then it speaks of something else.
 func (c *Cells) Truth(column string) (*Truth, error) {
 	obs := c.file.Obs()
 	named := column != ""
@@ -39,10 +39,24 @@ func (c *Cells) Truth(column string) (*Truth, error) {
 		return nil, err
 	}
 	t := &Truth{Column: column, Types: col.Strings()}
+	if n := countTypes(t.Types); n > evaluate.MaxLabels {
+		if !named {
+			return nil, nil
+		}
+		return nil, &Error{c.file.Path(), fmt.Sprintf("obs[%q] holds %d different values, more than the %d types that can be compared: is it a column of cell types?", column, n, evaluate.MaxLabels)}
+	}
 	if !named && !slices.ContainsFunc(t.Types, func(s string) bool { return slices.Contains(c.engine.labels, s) }) {
 		return nil, nil
 	}
 	return t, nil
+}
+
+func countTypes(types []string) int {
+	seen := map[string]bool{}
+	for _, t := range types {
+		seen[t] = true
+	}
+	return len(seen)
 }
 
 // Scores compare labels with the truth.
