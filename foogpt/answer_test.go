@@ -1,7 +1,6 @@
 package foogpt
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,7 +24,7 @@ func FuzzParseAnswer(f *testing.F) {
 		names, err := parseAnswer(text, clusters)
 		if err != nil {
 			var unusable *unusableError
-			require.True(t, errors.As(err, &unusable))
+			require.ErrorAs(t, err, &unusable)
 			require.Less(t, len(err.Error()), 2500)
 			return
 		}

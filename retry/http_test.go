@@ -49,7 +49,9 @@ func TestHTTPError(t *testing.T) {
 	} {
 		t.Run(http.StatusText(c.status), func(t *testing.T) {
 			t.Parallel()
-			err := retry.HTTPError(response(c.status, "why"))
+			res := response(c.status, "why")
+			defer res.Body.Close()
+			err := retry.HTTPError(res)
 			if c.text == "" {
 				require.NoError(t, err)
 				return
@@ -90,7 +92,9 @@ func TestHTTPErrorRetryAfter(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var app *temporal.ApplicationError
-			err := retry.Classify(retry.HTTPError(response(c.status, "", c.header...)))
+			res := response(c.status, "", c.header...)
+			defer res.Body.Close()
+			err := retry.Classify(retry.HTTPError(res))
 			require.ErrorAs(t, err, &app)
 			require.GreaterOrEqual(t, app.NextRetryDelay(), c.least)
 			require.LessOrEqual(t, app.NextRetryDelay(), c.most)
@@ -120,7 +124,7 @@ func TestHTTPErrorBody(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			res := &http.Response{StatusCode: 500, Request: request}
+			res := &http.Response{StatusCode: http.StatusInternalServerError, Request: request}
 			if c.body != nil {
 				res.Body = io.NopCloser(c.body)
 			}

@@ -51,9 +51,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	message := strings.Join(strings.Fields(retry.Message(err)), " ") // one line
-	fmt.Fprintf(stderr, "%s: %s\n", class, message)
+	// Who cannot be told is told by the exit code.
+	_, _ = fmt.Fprintf(stderr, "%s: %s\n", class, message)
 	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-		writeJSON(stdout, map[string]any{"error": map[string]string{"type": class, "message": message}})
+		_ = writeJSON(stdout, map[string]any{"error": map[string]string{"type": class, "message": message}})
 	}
 	return code
 }

@@ -25,14 +25,18 @@ func TestClusters(t *testing.T) {
 func TestTable(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, writeTable(&out, []api.ClusterName{
-		{ID: "c0", Name: "B cell", Confidence: 0.765, Evidence: []string{"CD79A", "MS4A1"}},
-		{ID: "a longer one", Name: "unknown"},
-	}))
+	require.NoError(t, writeTable(&out, api.NamingWorkflowResult{NameClustersResponse: api.NameClustersResponse{
+		Method: "markers",
+		Names: []api.ClusterName{
+			{ID: "c0", Name: "B cell", Confidence: 0.765, Evidence: []string{"CD79A", "MS4A1"}},
+			{ID: "a longer one", Name: "unknown"},
+		},
+	}}))
 	require.Equal(t, ""+
 		"CLUSTER       NAME     CONFIDENCE  EVIDENCE\n"+
 		"c0            B cell   0.77        CD79A MS4A1\n"+
-		"a longer one  unknown  0.00        \n", out.String())
+		"a longer one  unknown  0.00        \n"+
+		"named by: markers\n", out.String())
 }
 
 func TestRun(t *testing.T) {

@@ -33,7 +33,7 @@ func nameCommand(to *connection) *cobra.Command {
 			if asJSON {
 				return writeJSON(out, result)
 			}
-			return writeTable(out, result.Names)
+			return writeTable(out, result)
 		}),
 	}
 	cmd.Flags().Var((*clusters)(&req.Clusters), "cluster", "a cluster and its marker genes, best first; may be given more than once")
@@ -66,11 +66,16 @@ func name(ctx context.Context, to connection, req api.NameClustersRequest, timeo
 	return result, err
 }
 
-func writeTable(w io.Writer, names []api.ClusterName) error {
+func writeTable(w io.Writer, result api.NamingWorkflowResult) error {
+	var rows strings.Builder
+	rows.WriteString("CLUSTER\tNAME\tCONFIDENCE\tEVIDENCE\n")
+	for _, n := range result.Names {
+		fmt.Fprintf(&rows, "%s\t%s\t%.2f\t%s\n", n.ID, n.Name, n.Confidence, strings.Join(n.Evidence, " "))
+	}
+	fmt.Fprintf(&rows, "named by: %s\n", result.Method)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CLUSTER\tNAME\tCONFIDENCE\tEVIDENCE")
-	for _, n := range names {
-		fmt.Fprintf(t, "%s\t%s\t%.2f\t%s\n", n.ID, n.Name, n.Confidence, strings.Join(n.Evidence, " "))
+	if _, err := io.WriteString(t, rows.String()); err != nil {
+		return err
 	}
 	return t.Flush()
 }

@@ -8,14 +8,16 @@ import (
 )
 
 // Domain is what the definitions of foogpt have in common. The policy is that
-// of a remote service, since naming is the kind of work that one does.
+// of a remote service.
 var Domain = agent.Domain{Name: "foogpt", TaskQueue: "foogpt-tasks", Retry: retry.API()}
 
 var (
-	// NameClusters is the activity: other agents' workflows call it.
+	// NameClusters is the activity: other agents' workflows call it, with at
+	// most 20 clusters or so for a language model, which has the one minute.
 	NameClusters = agent.NewActivity[NameClustersRequest, NameClustersResponse](Domain, "name_clusters",
 		agent.StartToClose(time.Minute))
 
-	// Naming is the workflow: services start it.
+	// Naming is the workflow: services start it. It names large requests in
+	// parts, at the same time.
 	Naming = agent.NewWorkflow[NameClustersRequest, NamingWorkflowResult](Domain, "FooGPTNamingWorkflow")
 )
