@@ -76,6 +76,9 @@ type copier struct {
 	upgrade bool
 	// used are the lists of categories in uns that columns took over.
 	used map[string]bool
+	// modernized are the objects that have their new form, by address; 0 while
+	// one is being written.
+	modernized map[uint64]hdf5.Ref
 }
 
 func (c *copier) copy(add Additions) (hdf5.Ref, error) {
@@ -85,7 +88,7 @@ func (c *copier) copy(add Additions) (hdf5.Ref, error) {
 		return 0, err
 	}
 	if old {
-		c.upgrade, c.used = true, map[string]bool{}
+		c.upgrade, c.used, c.modernized = true, map[string]bool{}, map[uint64]hdf5.Ref{}
 		if edit, err = c.modernRoot(); err != nil {
 			return 0, err
 		}
@@ -140,7 +143,7 @@ func (c *copier) obs(columns []NewColumn) (ref hdf5.Ref, changed bool, err error
 		}
 	}
 	if c.upgrade {
-		ref, err = c.modernFrame(c.src.obs, entries, order)
+		ref, err = c.modernFrame(c.src.obs, entries, order, 0)
 		return ref, true, err
 	}
 	if order == nil {

@@ -46,9 +46,9 @@ func (c *copier) modernRoot() (hdf5.Edit, error) {
 		part, flat := strings.CutPrefix(name, "raw.")
 		switch {
 		case name == "var":
-			ref, err = c.modernFrame(c.src.vars, nil, c.src.vars.columns)
+			ref, err = c.modernFrame(c.src.vars, nil, c.src.vars.columns, 0)
 		case part == "var" && flat:
-			ref, err = c.modernFrameAt(o)
+			ref, err = c.modernFrameAt(o, 0)
 		case name == "raw":
 			ref, err = c.modernRaw(o)
 		case name == "varm" || part == "varm" && flat:
@@ -94,7 +94,7 @@ func (c *copier) modernRaw(o *hdf5.Object) (hdf5.Ref, error) {
 		}
 		var ref hdf5.Ref
 		if name == "var" {
-			ref, err = c.modernFrameAt(part)
+			ref, err = c.modernFrameAt(part, 0)
 		} else {
 			ref, err = c.modern(part, 0)
 		}
@@ -106,17 +106,35 @@ func (c *copier) modernRaw(o *hdf5.Object) (hdf5.Ref, error) {
 	return c.Edit(o, edit)
 }
 
-// modern writes an element of any kind: as it is where it names its encoding.
+// modern writes an element of any kind: as it is where it names its encoding,
+// and once where several groups have it.
 func (c *copier) modern(o *hdf5.Object, depth int) (hdf5.Ref, error) {
 	if depth > maxUnsDepth {
 		return 0, c.src.errorf("%s: groups are nested more than %d deep", o.Path(), maxUnsDepth)
 	}
+	ref, ok := c.modernized[o.Address()]
+	if ok && ref == 0 {
+		return 0, c.src.errorf("%s contains itself", o.Path())
+	}
+	if ok {
+		return ref, nil
+	}
+	c.modernized[o.Address()] = 0
+	ref, err := c.modernElement(o, depth)
+	if err != nil {
+		return 0, err
+	}
+	c.modernized[o.Address()] = ref
+	return ref, nil
+}
+
+func (c *copier) modernElement(o *hdf5.Object, depth int) (hdf5.Ref, error) {
 	enc, err := encodingOf(o)
 	if err != nil {
 		return 0, err
 	}
 	if enc == "dataframe" {
-		return c.modernFrameAt(o)
+		return c.modernFrameAt(o, depth)
 	}
 	if enc != "" {
 		return hdf5.Ref(o.Address()), nil
@@ -242,16 +260,16 @@ func (c *copier) modernDataset(o *hdf5.Object) (hdf5.Ref, error) {
 	return c.Edit(o, hdf5.Edit{Attrs: encoded("array")})
 }
 
-func (c *copier) modernFrameAt(o *hdf5.Object) (hdf5.Ref, error) {
+func (c *copier) modernFrameAt(o *hdf5.Object, depth int) (hdf5.Ref, error) {
 	fr, err := c.src.openFrame(o)
 	if err != nil {
 		return 0, err
 	}
-	return c.modernFrame(fr, nil, fr.columns)
+	return c.modernFrame(fr, nil, fr.columns, depth)
 }
 
 // modernFrame writes a frame with columns added, in the order given.
-func (c *copier) modernFrame(fr *Frame, added []hdf5.Entry, order []string) (hdf5.Ref, error) {
+func (c *copier) modernFrame(fr *Frame, added []hdf5.Entry, order []string, depth int) (hdf5.Ref, error) {
 	if order == nil {
 		order = []string{}
 	}
@@ -269,7 +287,7 @@ func (c *copier) modernFrame(fr *Frame, added []hdf5.Entry, order []string) (hdf
 		if fr.legacy != nil {
 			ref, err = c.modernField(fr, name)
 		} else {
-			ref, err = c.modernColumn(fr, name)
+			ref, err = c.modernColumn(fr, name, depth)
 		}
 		if err != nil {
 			return 0, err
@@ -313,14 +331,14 @@ func (c *copier) modernField(fr *Frame, name string) (hdf5.Ref, error) {
 
 // modernColumn writes a column of a frame. Codes that refer to their
 // categories become a group of both.
-func (c *copier) modernColumn(fr *Frame, name string) (hdf5.Ref, error) {
+func (c *copier) modernColumn(fr *Frame, name string, depth int) (hdf5.Ref, error) {
 	o, err := fr.object(name)
 	if err != nil {
 		return 0, err
 	}
 	ref, err := o.Attribute("categories")
 	if errors.Is(err, hdf5.ErrNotFound) || o.Kind() == hdf5.KindGroup {
-		return c.modern(o, 0)
+		return c.modern(o, depth+1)
 	}
 	if err != nil {
 		return 0, err

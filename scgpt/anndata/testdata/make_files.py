@@ -28,3 +28,35 @@ with h5py.File("claims.h5ad", "w") as f:
         p[-1] = lines * 1000
     f.create_dataset("obsm/big", (cells, 50), chunks=(1000, 50), dtype="f4")
     f.create_dataset("uns/big", (cells,), chunks=(1000,), dtype="f4")
+
+
+def old_frames(f):
+    """Frames as anndata 0.7 wrote them, so that a copy has to change every object."""
+    for name in ("obs", "var"):
+        g = f.create_group(name)
+        g.attrs["encoding-type"], g.attrs["encoding-version"] = "dataframe", "0.1.0"
+        g.attrs["_index"], g.attrs["column-order"] = "_index", ["c"]
+        g.create_dataset("_index", data=["a", "b"])
+        g.create_dataset("c", data=[1, 2])
+
+
+# Groups that contain themselves, and one that would be 2^30 if it were a tree.
+for name in ("self_uns", "self_column", "doubling"):
+    with h5py.File(name + ".h5ad", "w") as f:
+        old_frames(f)
+        uns = f.create_group("uns")
+        if name == "self_uns":
+            uns["again"] = uns
+        elif name == "self_column":
+            del f["obs/c"]
+            f["obs/c"] = f["obs"]
+        else:
+            group = f.create_group("bottom")
+            for i in range(30):
+                above = f.create_group(f"level{i}", track_order=True)
+                above["left"], above["right"] = group, group
+                group = above
+            uns["top"] = group
+            for i in range(30):
+                del f[f"level{i}"]
+            del f["bottom"]
