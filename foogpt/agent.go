@@ -2,7 +2,6 @@ package foogpt
 
 import (
 	"context"
-	"fmt"
 
 	"go.temporal.io/sdk/worker"
 
@@ -37,15 +36,14 @@ func NewWith(o Options) *Agent { return &Agent{Base: api.Domain.Base(), options:
 // It asks nothing of the server: a server that is down must not keep a worker
 // from its start, and its activities are retried.
 func (a *Agent) Start(context.Context) (err error) {
-	o := a.options
-	if err := o.check(); err != nil {
-		return fmt.Errorf("foogpt: %w", err)
+	if err := a.options.check(); err != nil {
+		return err
 	}
-	if o.Model == "" {
+	if a.options.Model == "" {
 		a.markers, err = parseMarkers(markersFile)
 		return err
 	}
-	a.chat = newChat(o)
+	a.chat = newChat(a.options)
 	return nil
 }
 

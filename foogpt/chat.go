@@ -1,6 +1,7 @@
 package foogpt
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,6 +37,8 @@ type chat struct {
 
 // newChat returns a chat with options that are checked.
 func newChat(o Options) *chat {
+	o.BaseURL = cmp.Or(o.BaseURL, defaultBaseURL)
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
 	c := &chat{options: o, http: &http.Client{
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment},
 		// The key and the genes are for this server alone.

@@ -49,7 +49,8 @@ const (
 //	FOOGPT_DEFAULT_TEMPERATURE          DefaultTemperature: true or false
 //
 // The variables OPENAI_* count only beside FOOGPT_MODEL: a key that is there
-// for another program sends nothing anywhere.
+// for another program sends nothing anywhere. What Start would refuse is an
+// error here already.
 func OptionsFromEnv() (Options, error) {
 	o := Options{Model: env("FOOGPT_MODEL"), BaseURL: env("FOOGPT_BASE_URL"), APIKey: env("FOOGPT_API_KEY")}
 	if o.Model != "" {
@@ -62,15 +63,18 @@ func OptionsFromEnv() (Options, error) {
 			return Options{}, fmt.Errorf("FOOGPT_DEFAULT_TEMPERATURE = %q: want true or false", text)
 		}
 	}
+	if err := o.check(); err != nil {
+		return Options{}, err
+	}
 	return o, nil
 }
 
 // env leaves out the line end that keys from files often have.
 func env(name string) string { return strings.TrimSpace(os.Getenv(name)) }
 
-// check completes the options and reports what is wrong with them. It never
-// quotes the key, nor a URL, which may hold a password.
-func (o *Options) check() error {
+// check reports what is wrong with the options. It never quotes the key, nor a
+// URL, which may hold a password.
+func (o Options) check() error {
 	switch {
 	case o.Model == "" && o.APIKey == "" && o.BaseURL == "":
 		return nil
@@ -81,9 +85,7 @@ func (o *Options) check() error {
 	case o.Timeout < 0:
 		return fmt.Errorf("the timeout is %v: want more than 0, or 0 for %v", o.Timeout, defaultTimeout)
 	}
-	o.BaseURL = cmp.Or(o.BaseURL, defaultBaseURL)
-	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
-	u, err := url.Parse(o.BaseURL)
+	u, err := url.Parse(cmp.Or(o.BaseURL, defaultBaseURL))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return errors.New("the base URL is not usable: want http or https, host and path alone, as in " + defaultBaseURL)
 	}

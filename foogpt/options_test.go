@@ -24,6 +24,8 @@ func TestOptionsFromEnv(t *testing.T) {
 			foogpt.Options{Model: "m", APIKey: "f", BaseURL: "http://b", DefaultTemperature: true}, ""},
 		{"neither true nor false", map[string]string{"FOOGPT_DEFAULT_TEMPERATURE": "0.5"},
 			foogpt.Options{}, `FOOGPT_DEFAULT_TEMPERATURE = "0.5": want true or false`},
+		{"what Start refuses", map[string]string{"FOOGPT_MODEL": "m"}, foogpt.Options{}, "there is a model but no key: " +
+			"set FOOGPT_API_KEY (Options.APIKey); a server that asks for none takes any text"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, name := range []string{"OPENAI_API_KEY", "OPENAI_BASE_URL", "FOOGPT_MODEL", "FOOGPT_API_KEY", "FOOGPT_BASE_URL", "FOOGPT_DEFAULT_TEMPERATURE"} {
