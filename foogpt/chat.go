@@ -114,11 +114,15 @@ func (c *chat) ask(ctx context.Context, req api.NameClustersRequest, mistake str
 		return none, requestError(ctx, err)
 	}
 	var completion openai.ChatCompletion
-	if err := json.Unmarshal(body, &completion); err != nil {
+	err := json.Unmarshal(body, &completion)
+	if err == nil && len(completion.Choices) == 0 {
+		err = errors.New("it has no choices")
+	}
+	if err != nil {
 		text := strings.ReplaceAll(string(body), c.options.APIKey, "[removed]") // the page of a proxy may show it
 		return none, unusablef("the response is not a chat completion: %s: %s", cut(err.Error()), quote(text))
 	}
-	content, err := contentOf(completion)
+	content, err := contentOf(completion.Choices[0])
 	if err != nil {
 		return none, err
 	}
@@ -151,11 +155,7 @@ func requestError(ctx context.Context, err error) error {
 }
 
 // contentOf returns the text that the model answered.
-func contentOf(completion openai.ChatCompletion) (string, error) {
-	if len(completion.Choices) == 0 {
-		return "", unusablef("the response has no choices")
-	}
-	choice := completion.Choices[0]
+func contentOf(choice openai.ChatCompletionChoice) (string, error) {
 	switch {
 	case choice.Message.Refusal != "":
 		return "", unusablef("the model refuses: %s", quote(choice.Message.Refusal))

@@ -173,7 +173,7 @@ func TestUnusableAnswers(t *testing.T) {
 		{"less than unsure", names(`{"cluster": 0, "name": "B cell", "confidence": -0.1}`), "names[0].confidence = -0.1 is not from 0 to 1"},
 		{"refusal", completion(map[string]any{"role": "assistant", "content": nil, "refusal": "I can't."}, "stop"), `the model refuses: "I can't."`},
 		{"too many tokens", completion(map[string]any{"role": "assistant", "content": `{"names": [`}, "length"), "its finish_reason is length"},
-		{"no choices", reply(200, `{"choices": []}`), "the response has no choices"},
+		{"no choices", reply(200, `{"error": "overloaded"}`), `the response is not a chat completion: it has no choices: "{\"error\": \"overloaded\"}"`},
 		{"no completion", reply(200, `[1]`), "the response is not a chat completion"},
 		{"a page", reply(200, "<html>"+key+"</html>", "Content-Type", "text/html"), `"<html>[removed]</html>"`},
 		{"huge body", reply(200, strings.Repeat(" ", 2<<20)), "the response has more than 1048576 bytes"},
