@@ -19,3 +19,20 @@ func (b *Block) Row(i int) ([]int32, []float32) {
 	lo, hi := b.Indptr[i], b.Indptr[i+1]
 	return b.Indices[lo:hi:hi], b.Values[lo:hi:hi]
 }
+
+// keep renumbers columns and drops those that are placed at -1.
+func (b *Block) keep(place []int32) {
+	kept, start := 0, 0
+	for i := range b.NRows() {
+		end := int(b.Indptr[i+1])
+		for k := start; k < end; k++ {
+			if c := place[b.Indices[k]]; c >= 0 {
+				b.Indices[kept], b.Values[kept] = c, b.Values[k]
+				kept++
+			}
+		}
+		start = end
+		b.Indptr[i+1] = int64(kept)
+	}
+	b.Indices, b.Values = b.Indices[:kept], b.Values[:kept]
+}

@@ -19,9 +19,14 @@ import (
 //
 // What is replaced stays in the file without a name, as it does when h5py
 // replaces something, so that copying a copy again and again adds up.
+//
+// A matrix of 10x Genomics becomes an .h5ad file: X as CSR of float32, obs and
+// var, and the additions, all compressed as those are.
 func Copy(ctx context.Context, src *File, dst string, add Additions) error {
-	if err := checkDifferent(src.path, dst); err != nil {
-		return err
+	for _, path := range append([]string{src.path}, src.parts...) {
+		if err := checkDifferent(path, dst); err != nil {
+			return err
+		}
 	}
 	err := errors.Join(
 		checkColumns("obs", add.Obs, src.NObs()),
@@ -34,6 +39,9 @@ func Copy(ctx context.Context, src *File, dst string, add Additions) error {
 	}
 	if err != nil {
 		return err
+	}
+	if src.x != nil {
+		return writeWhole(ctx, dst, func(file *os.File) error { return src.convert(ctx, file, add) })
 	}
 	return writeWhole(ctx, dst, func(file *os.File) error {
 		w, err := hdf5.Extend(ctx, file, src.h5)

@@ -9,38 +9,61 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
 
-// A File is an open .h5ad file. It is safe for concurrent use.
+// A File is an open .h5ad file, or a matrix of 10x Genomics read as one. It is
+// safe for concurrent use.
 type File struct {
 	path string
-	h5   *hdf5.File
+	h5   *hdf5.File // nil for a folder
 	root *hdf5.Object
-	top  map[string]hdf5.Link
+	top  map[string]hdf5.Link // of an .h5ad file
 
 	obs, vars *Frame
 	layers    map[string]hdf5.Link
 	uns       []string
 
-	tempDir string
-	band    int // see defaultBand
-	mu      sync.Mutex
-	spills  []*spill
+	// x is the matrix of a file of 10x Genomics; nil for an .h5ad file.
+	x     *Matrix
+	parts []string // paths of the files in a folder
+
+	genome      string
+	allFeatures bool
+	tempDir     string
+	band        int // see defaultBand
+	mu          sync.Mutex
+	spills      []*spill
+	closed      bool
 }
 
 // An Option changes how a file is opened.
 type Option func(*File)
 
 // WithTempDir sets the directory of temporary files, which reading CSC
-// matrices by rows needs: 12 bytes for each value that is not zero. Default:
-// os.TempDir().
+// matrices and matrix.mtx by rows needs: 12 bytes for each value that is not
+// zero. Default: os.TempDir().
 func WithTempDir(dir string) Option { return func(f *File) { f.tempDir = dir } }
 
-// Open opens the .h5ad file at path. A missing file matches fs.ErrNotExist;
-// one that is not a sound .h5ad file gives a [DataError] or an
+// WithGenome chooses the genes of one genome of an .h5 file of 10x Genomics.
+// Before Cell Ranger 3 such a file has a matrix for each genome; with several, it
+// cannot be opened without this option. Other files say nothing of genomes, and
+// the option changes nothing.
+func WithGenome(name string) Option { return func(f *File) { f.genome = name } }
+
+// WithAllFeatures gives all features of a matrix of 10x Genomics as genes. By
+// default antibodies, CRISPR guides and other features that are not of the type
+// "Gene Expression" are left out, since many have the name of a gene.
+func WithAllFeatures() Option { return func(f *File) { f.allFeatures = true } }
+
+// Open opens an .h5ad file, an .h5 file of 10x Genomics, or a folder with their
+// matrix.mtx; what is at path, and not its name, tells which. A missing file
+// matches fs.ErrNotExist; one that is not sound gives a [DataError] or an
 // [hdf5.FormatError].
 func Open(path string, opts ...Option) (*File, error) {
+	if isFolder(path) {
+		return openFolder(path, opts)
+	}
 	h5, err := hdf5.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, explain(path, err)
 	}
 	f, err := open(path, h5, opts...)
 	if err != nil {
@@ -49,17 +72,31 @@ func Open(path string, opts ...Option) (*File, error) {
 	return f, nil
 }
 
-func open(path string, h5 *hdf5.File, opts ...Option) (*File, error) {
-	f := &File{path: path, h5: h5, band: defaultBand}
+func newFile(path string, opts []Option) *File {
+	f := &File{path: path, band: defaultBand}
 	for _, o := range opts {
 		o(f)
 	}
+	return f
+}
+
+func open(path string, h5 *hdf5.File, opts ...Option) (*File, error) {
+	f := newFile(path, opts)
+	f.h5 = h5
 	var err error
 	if f.root, err = h5.Root(); err != nil {
 		return nil, err
 	}
 	if f.top, err = entries(f.root); err != nil {
 		return nil, err
+	}
+	tenX, err := f.openTenX()
+	if err != nil {
+		return nil, err
+	}
+	if tenX {
+		f.top = nil
+		return f, nil
 	}
 	if f.obs, err = f.axis("obs"); err != nil {
 		return nil, err
@@ -82,7 +119,7 @@ func open(path string, h5 *hdf5.File, opts ...Option) (*File, error) {
 func (f *File) axis(name string) (*Frame, error) {
 	l, ok := f.top[name]
 	if !ok {
-		return nil, f.errorf("no %q: not an .h5ad file", name)
+		return nil, f.errorf("no %q: not an .h5ad file, nor an .h5 file of 10x Genomics", name)
 	}
 	o, err := f.root.Open(l)
 	if err != nil {
@@ -149,10 +186,13 @@ func (f *File) Obs() *Frame { return f.obs }
 func (f *File) Var() *Frame { return f.vars }
 
 // HasX reports whether the file has X.
-func (f *File) HasX() bool { _, ok := f.top["X"]; return ok }
+func (f *File) HasX() bool { _, ok := f.top["X"]; return ok || f.x != nil }
 
 // X returns the main matrix, or ErrNoX.
 func (f *File) X() (*Matrix, error) {
+	if f.x != nil {
+		return f.x, nil
+	}
 	l, ok := f.top["X"]
 	if !ok {
 		return nil, f.missing(ErrNoX, "X is missing")
@@ -255,6 +295,9 @@ func (f *File) Close() error {
 	for _, s := range f.spills {
 		errs = append(errs, s.Close())
 	}
-	f.spills = nil
-	return errors.Join(append(errs, f.h5.Close())...)
+	f.spills, f.closed = nil, true
+	if f.h5 != nil {
+		errs = append(errs, f.h5.Close())
+	}
+	return errors.Join(errs...)
 }

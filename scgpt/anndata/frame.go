@@ -13,6 +13,7 @@ import (
 type Frame struct {
 	file    *File
 	obj     *hdf5.Object
+	path    string
 	index   string
 	columns []string
 	links   map[string]hdf5.Link
@@ -20,10 +21,14 @@ type Frame struct {
 
 	// legacy is the record array of anndata before 0.7, nil otherwise.
 	legacy *hdf5.Dataset
+
+	// lazy has the readers of columns and index where the file is no .h5ad
+	// file; nil otherwise.
+	lazy map[string]lazyColumn
 }
 
 func (f *File) openFrame(o *hdf5.Object) (*Frame, error) {
-	fr := &Frame{file: f, obj: o}
+	fr := &Frame{file: f, obj: o, path: o.Path()}
 	if o.Kind() == hdf5.KindDataset {
 		return fr, fr.openLegacy()
 	}
@@ -112,13 +117,16 @@ func (fr *Frame) Has(name string) bool { return slices.Contains(fr.columns, name
 // Column reads a column. An unknown name gives ErrNotFound.
 func (fr *Frame) Column(name string) (*Column, error) {
 	if !fr.Has(name) {
-		return nil, fr.file.missing(ErrNotFound, "%s has no column %q; it has %q", fr.obj.Path(), name, fr.columns)
+		return nil, fr.file.missing(ErrNotFound, "%s has no column %q; it has %q", fr.path, name, fr.columns)
 	}
 	return fr.read(name)
 }
 
 func (fr *Frame) read(name string) (*Column, error) {
 	ctx := context.Background()
+	if fr.lazy != nil {
+		return fr.readLazy(ctx, name)
+	}
 	if fr.legacy != nil {
 		return fr.readLegacy(ctx, name)
 	}

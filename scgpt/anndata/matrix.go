@@ -24,6 +24,14 @@ type Matrix struct {
 	data            *hdf5.Dataset // values; of a dense matrix all of them
 	indices, indptr *hdf5.Dataset
 
+	// market is the file of a matrix that is in none of HDF5, nil otherwise.
+	market *market
+
+	// place has for each column in the file its number here, of kept ones, and
+	// -1 where it is left out; nil leaves all where they are.
+	place []int32
+	kept  int
+
 	spill  *spill        // of a CSC matrix, or a part of a dense one
 	sorter chan struct{} // holds a token while the spill is in use
 }
@@ -128,13 +136,23 @@ func (m *Matrix) openSparse(o *hdf5.Object) error {
 func (m *Matrix) NRows() int { return m.rows }
 
 // NCols returns the number of columns, which are genes.
-func (m *Matrix) NCols() int { return m.cols }
+func (m *Matrix) NCols() int {
+	if m.place != nil {
+		return m.kept
+	}
+	return m.cols
+}
 
-// Encoding returns "csr", "csc" or "dense".
+// Encoding returns "csr", "csc", "dense", or "mtx" for a Matrix Market file.
 func (m *Matrix) Encoding() string { return m.encoding }
 
 // DType names the type of the values in the file as NumPy does, say "float32".
-func (m *Matrix) DType() string { return m.data.Type().String() }
+func (m *Matrix) DType() string {
+	if m.market != nil {
+		return map[string]string{"integer": "int64", "real": "float64"}[m.market.field]
+	}
+	return m.data.Type().String()
+}
 
 // Path names the matrix within the file, say "layers/counts".
 func (m *Matrix) Path() string { return m.path }
@@ -151,7 +169,13 @@ func (m *Matrix) Rows(ctx context.Context, from, to int) (*Block, error) {
 	}
 	switch m.encoding {
 	case "csr":
-		return m.csrRows(ctx, from, to)
+		b, err := m.csrRows(ctx, from, to)
+		if err == nil && m.place != nil {
+			b.keep(m.place)
+		}
+		return b, err
+	case "mtx":
+		return m.marketRows(ctx, from, to)
 	case "csc":
 		return m.cscRows(ctx, from, to)
 	default:
@@ -162,6 +186,10 @@ func (m *Matrix) Rows(ctx context.Context, from, to int) (*Block, error) {
 // NNZ returns the number of values that are not zero. It reads the whole
 // matrix.
 func (m *Matrix) NNZ(ctx context.Context) (int64, error) {
+	if m.market != nil {
+		nnz, _, err := m.marketTotals(ctx)
+		return nnz, err
+	}
 	var n int64
 	err := m.each(ctx, func(v []float64) {
 		for _, x := range v {
@@ -176,6 +204,10 @@ func (m *Matrix) NNZ(ctx context.Context) (int64, error) {
 // Sum returns the sum of all values, in double precision and always in the
 // same order. It reads the whole matrix.
 func (m *Matrix) Sum(ctx context.Context) (float64, error) {
+	if m.market != nil {
+		_, sum, err := m.marketTotals(ctx)
+		return sum, err
+	}
 	var sum float64
 	err := m.each(ctx, func(v []float64) {
 		for _, x := range v {
@@ -197,10 +229,34 @@ func (m *Matrix) each(ctx context.Context, f func([]float64)) error {
 	buf := make([]float64, min(n, stripElements))
 	for from := 0; from < n; from += stripElements {
 		to := min(n, from+stripElements)
-		if err := m.data.ReadFloat64s(ctx, buf[:to-from], from, to); err != nil {
+		part := buf[:to-from]
+		if err := m.data.ReadFloat64s(ctx, part, from, to); err != nil {
 			return err
 		}
-		f(buf[:to-from])
+		if m.place != nil {
+			if err := m.blank(ctx, part, from); err != nil {
+				return err
+			}
+		}
+		f(part)
+	}
+	return nil
+}
+
+// blank makes values zero whose columns are left out. The first has the number
+// from.
+func (m *Matrix) blank(ctx context.Context, values []float64, from int) error {
+	columns := make([]int32, len(values))
+	if err := m.indices.ReadInt32s(ctx, columns, from, from+len(values)); err != nil {
+		return err
+	}
+	for k, c := range columns {
+		if c < 0 || int(c) >= m.cols {
+			return m.badIndex(m.indices, from+k, m.cols, "features")
+		}
+		if m.place[c] < 0 {
+			values[k] = 0
+		}
 	}
 	return nil
 }

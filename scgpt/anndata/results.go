@@ -30,8 +30,8 @@ func Write(ctx context.Context, dst string, r Results) error {
 	})
 }
 
-func (e *elements) results(r Results) (hdf5.Ref, error) {
-	var entries []hdf5.Entry
+// results writes annotations, and the root group with more entries.
+func (e *elements) results(r Results, entries ...hdf5.Entry) (hdf5.Ref, error) {
 	add := func(name string, ref hdf5.Ref, err error) error {
 		entries = append(entries, hdf5.NewEntry(name, ref))
 		return err
