@@ -28,8 +28,9 @@
 // # Writing
 //
 // [Copy] writes a copy of a file with columns, arrays and values added and
-// nothing else changed; of a matrix of 10x Genomics it makes an .h5ad file. [Write] writes a file of results alone. Both write
-// beside the final name and rename, so that a file is whole or not there.
+// nothing else changed; of a matrix of 10x Genomics it makes an .h5ad file.
+// [Write] writes a file of results alone. Both write beside the final name and
+// rename, so that a file is whole or not there.
 //
 // The encodings follow "on-disk format" in the documentation of the Python
 // package anndata.
