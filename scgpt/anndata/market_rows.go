@@ -8,13 +8,14 @@ import (
 	"sort"
 )
 
-// sortMarket sorts the entries by cells into a temporary file, once.
+// sortMarket sorts the entries by cells into a temporary file, once. The file
+// must be open.
 func (m *Matrix) sortMarket(ctx context.Context) error {
-	if m.spill != nil {
-		return nil
-	}
 	if err := m.file.checkOpen(); err != nil {
 		return err
+	}
+	if m.spill != nil {
+		return nil
 	}
 	s, err := m.file.newSpill(0, m.rows, min(m.market.size, 1<<40))
 	if err != nil {

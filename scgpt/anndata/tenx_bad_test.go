@@ -189,7 +189,11 @@ func TestPartOfFolder(t *testing.T) {
 		require.EqualError(t, err, path+": one of the files of a matrix; open the folder that holds matrix.mtx, features.tsv and barcodes.tsv")
 		requireInvalid(t, err)
 	}
-	_, err := Open("testdata/10x/none/matrix.mtx")
+	dir := writeFolder(t, map[string]string{"features.tsv": soundFeatures, "barcodes.tsv": soundBarcodes})
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "matrix.mtx"), 0o700))
+	_, err := Open(dir)
+	require.EqualError(t, err, dir+"/matrix.mtx: not a regular file")
+	_, err = Open("testdata/10x/none/matrix.mtx")
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 

@@ -32,16 +32,17 @@ type textFile struct {
 }
 
 func openText(path string) (*textFile, error) {
-	file, err := os.Open(path)
+	// To open a FIFO would wait for somebody to write to it.
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &DataError{File: path, Reason: "not a regular file"}
+	if !info.Mode().IsRegular() {
+		return nil, &DataError{File: path, Reason: "not a regular file"}
 	}
+	file, err := os.Open(path)
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, err
 	}
 	t, err := newText(path, file, info.Size())
 	if err != nil {
