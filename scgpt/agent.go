@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 	_ "github.com/seed-ab6af24b/troupe/scgpt/compute/cpu" // the device that is always there
@@ -125,7 +126,8 @@ func (a *Agent) Start(ctx context.Context) error {
 	a.roots = roots
 	dev, err := compute.Open(a.opts.Device, compute.Options{Precision: a.opts.Precision, Threads: a.opts.Threads})
 	if err != nil {
-		return err
+		// Another attempt would find the same device: the options are wrong.
+		return retry.InvalidData.Wrap(err)
 	}
 	a.turn = make(chan struct{}, 1)
 	a.turn <- struct{}{}

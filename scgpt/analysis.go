@@ -3,11 +3,14 @@ package scgpt
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 )
 
@@ -44,7 +47,7 @@ func (a *analysisRun) run(ctx workflow.Context) (res api.AnalysisWorkflowResult,
 	annotation := api.AnnotationRequest{ExpressionData: plan.ExpressionData, Model: plan.Model, Out: plan.Out, Cells: plan.Cells}
 	if plan.Shards() > 1 {
 		defer func() {
-			if !workflow.IsContinueAsNewError(err) {
+			if isOver(err) {
 				discard(ctx, plan)
 			}
 		}()
@@ -65,7 +68,7 @@ func (a *analysisRun) run(ctx workflow.Context) (res api.AnalysisWorkflowResult,
 
 	a.enter(ctx, api.PhaseGenes)
 	res.GeneEmbeddings, err = api.GetGeneEmbeddings.Execute(ctx,
-		api.EmbeddingRequest{Genes: a.req.Genes, Model: plan.Model}, agent.Summary("vectors of marker genes"))
+		api.EmbeddingRequest{Genes: a.req.Genes, Model: plan.Model, Out: genesPath(plan.Out)}, agent.Summary("vectors of marker genes"))
 	if err != nil {
 		return res, err
 	}
@@ -84,6 +87,21 @@ func (a *analysisRun) run(ctx workflow.Context) (res api.AnalysisWorkflowResult,
 		Version:      Version,
 	}
 	return res, nil
+}
+
+// genesPath is where the vectors of many genes go, beside the annotated copy.
+func genesPath(out string) string { return strings.TrimSuffix(out, ".h5ad") + ".genes.h5ad" }
+
+// isOver reports whether nothing will need the shard files again: the analysis
+// is done, it was cancelled, or its input is at fault. After any other failure
+// (a full disk, a lost machine) they stay, and an analysis of the same file to
+// the same output takes them over.
+func isOver(err error) bool {
+	if err == nil || temporal.IsCanceledError(err) {
+		return true
+	}
+	class, ok := retry.ClassOf(err)
+	return ok && class.Final()
 }
 
 // discard removes the shard files, also after a failure or a cancellation. That

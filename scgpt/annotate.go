@@ -45,7 +45,7 @@ func (a *Agent) annotateCellTypes(ctx context.Context, req api.AnnotationRequest
 	var emb *engine.Embeddings
 	classes := []string{eng.Class()}
 	if req.Plan != nil {
-		emb, classes, err = readShards(ctx, *req.Plan)
+		emb, classes, err = a.readShards(ctx, *req.Plan)
 	} else {
 		total.Store(int64(cells.Len()))
 		err = a.useDevice(ctx, func() (err error) {

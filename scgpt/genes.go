@@ -35,7 +35,7 @@ func (a *Agent) getGeneEmbeddings(ctx context.Context, req api.EmbeddingRequest)
 	if req.IncludeSimilarity {
 		similarity = g.Similarity()
 	}
-	if req.Out == "" && len(g.Vectors)+len(similarity) <= api.MaxInlineValues {
+	if len(g.Vectors)+len(similarity) <= api.MaxInlineValues {
 		res.Vectors = rows(g.Vectors, g.Dim)
 		res.Similarity = rows(similarity, len(g.Genes))
 		return res, nil

@@ -52,11 +52,9 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 	if err != nil {
 		return api.Plan{}, err
 	}
-	shardCells := req.ShardCells
-	if shardCells == 0 {
-		if shardCells, err = a.shardCells(ctx, eng, cells); err != nil {
-			return api.Plan{}, err
-		}
+	shardCells, err := a.shardCells(ctx, eng, cells, req.ShardCells)
+	if err != nil {
+		return api.Plan{}, err
 	}
 	return api.Plan{
 		ExpressionData: in,
@@ -64,11 +62,11 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 		Out:            out,
 		Cells:          req.Cells,
 		NObs:           cells.Len(),
-		ShardCells:     max(1, min(shardCells, engine.MaxShardCells)),
+		ShardCells:     shardCells,
 		GeneMatch:      geneMatch(cells),
 		Input:          sum,
 		Fingerprint:    eng.Fingerprint(),
-		ShardDir:       filepath.Join(out+".shards", activity.GetInfo(ctx).WorkflowExecution.ID),
+		ShardDir:       filepath.Join(out+shardsSuffix, activity.GetInfo(ctx).WorkflowExecution.ID),
 	}, nil
 }
 

@@ -2,10 +2,13 @@ package scgpt
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,17 +35,17 @@ func (a *Agent) embedShard(ctx context.Context, req api.ShardRequest) (api.Shard
 	if err != nil {
 		return api.Shard{}, err
 	}
-	path, err := a.roots.Output(shardPath(plan, req.Index))
+	path, err := a.shardPath(plan, req.Index)
 	if err != nil {
 		return api.Shard{}, err
 	}
 	result := api.Shard{Index: req.Index, Path: path, Cells: to - from, DeviceClass: eng.Class()}
 	key := shardKeyOf(plan, from, to, eng.Class())
-	if _, _, err := readShard(path, key, false); err == nil {
+	if err := takeOver(path, key); err == nil {
 		result.Reused = true
 		result.Seconds = time.Since(start).Seconds()
 		return result, nil
-	} else if !os.IsNotExist(err) {
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		activity.GetLogger(ctx).Info("computing the shard anew", "reason", err)
 	}
 
@@ -93,8 +96,48 @@ func (a *Agent) planned(ctx context.Context, plan api.Plan) (*engine.Engine, str
 	return eng, in, nil
 }
 
-func shardPath(plan api.Plan, index int) string {
-	return filepath.Join(plan.ShardDir, fmt.Sprintf("%06d.shard", index))
+// shardsSuffix ends the name of the folder beside an output that holds the
+// folders of shards, one for each analysis.
+const shardsSuffix = ".shards"
+
+// shardPath returns the path of a shard's file. A plan comes with a request and
+// may name any folder: only one of the layout that plan_cells makes is taken.
+func (a *Agent) shardPath(plan api.Plan, index int) (string, error) {
+	path, err := a.roots.Output(filepath.Join(plan.ShardDir, fmt.Sprintf("%06d.shard", index)))
+	if err != nil {
+		return "", err
+	}
+	if parent := filepath.Base(filepath.Dir(filepath.Dir(path))); parent == shardsSuffix || !strings.HasSuffix(parent, shardsSuffix) {
+		return "", retry.InvalidData.Errorf("shard_dir is %q: want OUTPUT%s/ID", plan.ShardDir, shardsSuffix)
+	}
+	return path, nil
+}
+
+// takeOver makes sure that a whole and matching shard lies at path. One that an
+// earlier analysis to the same output left behind is given that name too.
+func takeOver(path string, key shardKey) error {
+	_, _, err := readShard(path, key, false)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	beside := filepath.Dir(filepath.Dir(path))
+	analyses, readErr := os.ReadDir(beside)
+	if readErr != nil {
+		return err
+	}
+	for _, other := range analyses {
+		found := filepath.Join(beside, other.Name(), filepath.Base(path))
+		if _, _, foundErr := readShard(found, key, false); foundErr != nil {
+			continue
+		}
+		if mkErr := storage.MakeFolder(path); mkErr != nil {
+			return mkErr
+		}
+		if os.Link(found, path) == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func shardKeyOf(plan api.Plan, from, to int, class string) shardKey {
@@ -106,7 +149,10 @@ func shardKeyOf(plan api.Plan, from, to int, class string) shardKey {
 
 // readShards reads the files of all shards of a plan, in order, and the
 // device classes that computed them.
-func readShards(ctx context.Context, plan api.Plan) (*engine.Embeddings, []string, error) {
+func (a *Agent) readShards(ctx context.Context, plan api.Plan) (*engine.Embeddings, []string, error) {
+	if plan.Shards() == 0 {
+		return nil, nil, retry.InvalidData.Errorf("plan of %d cells in shards of %d: want at least one shard", plan.NObs, plan.ShardCells)
+	}
 	var runs []*engine.Embeddings
 	var classes []string
 	for i := range plan.Shards() {
@@ -114,7 +160,14 @@ func readShards(ctx context.Context, plan api.Plan) (*engine.Embeddings, []strin
 			return nil, nil, context.Cause(ctx)
 		}
 		from, to := plan.Range(i)
-		e, class, err := readShard(shardPath(plan, i), shardKeyOf(plan, from, to, ""), true)
+		path, err := a.shardPath(plan, i)
+		if err != nil {
+			return nil, nil, err
+		}
+		e, class, err := readShard(path, shardKeyOf(plan, from, to, ""), true)
+		if errors.Is(err, errShardMismatch) {
+			err = retry.InvalidData.Wrap(err)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -131,18 +184,21 @@ func readShards(ctx context.Context, plan api.Plan) (*engine.Embeddings, []strin
 // can name and the folders that this leaves empty, nothing else: a plan in a
 // request may name any folder below the roots.
 func (a *Agent) discardShards(ctx context.Context, plan api.Plan) (api.Discarded, error) {
-	first, err := a.roots.Output(shardPath(plan, 0))
+	first, err := a.shardPath(plan, 0)
 	if err != nil {
 		return api.Discarded{}, err
 	}
 	dir := filepath.Dir(first)
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return api.Discarded{}, nil
+	}
 	if err != nil {
 		return api.Discarded{}, err
 	}
 	var d api.Discarded
 	for _, e := range entries {
-		if !shardName.MatchString(e.Name()) {
+		if !e.Type().IsRegular() || !shardName.MatchString(e.Name()) {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !os.IsNotExist(err) {

@@ -13,6 +13,10 @@ import (
 // lost costs little, much enough that scheduling it costs nothing.
 const shardSeconds = 15
 
+// maxShardSeconds keeps a shard well within the activity's start-to-close
+// timeout, also on a worker that is half as fast and waits for its device.
+const maxShardSeconds = 120
+
 // speedometer holds how fast the device is, in floating-point operations per
 // second. It sizes shards only: no result depends on it.
 type speedometer struct{ bits atomic.Uint64 }
@@ -40,12 +44,17 @@ func (s *speedometer) flops() float64 {
 	return 10e9
 }
 
-// shardCells returns the number of cells that make a shard of shardSeconds.
-func (a *Agent) shardCells(ctx context.Context, eng *engine.Engine, cells *engine.Cells) (int, error) {
+// shardCells returns the number of cells that make a shard of shardSeconds, or
+// as many as asked for, if that is no more than maxShardSeconds of work.
+func (a *Agent) shardCells(ctx context.Context, eng *engine.Engine, cells *engine.Cells, asked int) (int, error) {
 	tokens, err := cells.MeanTokens(ctx)
 	if err != nil {
 		return 0, err
 	}
-	perCell := eng.Cost(1, tokens)
-	return int(min(shardSeconds*a.speed.flops()/max(perCell, 1), engine.MaxShardCells)), nil
+	perSecond := a.speed.flops() / max(eng.Cost(1, tokens), 1)
+	n := shardSeconds * perSecond
+	if asked > 0 {
+		n = min(float64(asked), maxShardSeconds*perSecond)
+	}
+	return int(max(1, min(n, engine.MaxShardCells))), nil
 }

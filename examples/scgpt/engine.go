@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
+	"github.com/seed-ab6af24b/troupe/scgpt/storage"
 )
 
 // engineFlags are the flags of the commands that work without Temporal.
@@ -123,13 +123,26 @@ func (f *engineFlags) paths() error {
 	if f.out == "" {
 		return usagef("--out is missing: want the path of the .h5ad file to write")
 	}
-	if _, err := os.Stat(f.data); errors.Is(err, fs.ErrNotExist) {
+	data, err := os.Stat(f.data)
+	if err != nil {
 		return err
 	}
-	if dir := filepath.Dir(f.out); !isDir(dir) {
+	dir := filepath.Dir(f.out)
+	if !isDir(dir) {
 		return retry.FileNotFound.Errorf("%s: there is no folder %s", f.out, dir)
 	}
-	return nil
+	roots, err := storage.NewRoots(dir)
+	if err != nil {
+		return err
+	}
+	out, err := roots.Output(filepath.Base(f.out))
+	if err != nil {
+		return err
+	}
+	if there, err := os.Stat(out); err == nil && os.SameFile(data, there) {
+		return retry.InvalidData.Errorf("%s: --out is the input itself: choose another path", f.out)
+	}
+	return storage.CheckWritable(out)
 }
 
 // opened is what embed and annotate work on.

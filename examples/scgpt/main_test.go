@@ -67,6 +67,8 @@ func TestFailures(t *testing.T) {
 		{"model without classes", []string{"annotate", "--model", "tiny_scgpt_dsbn", "--data", cells, "--out", out}, "InvalidDataError"},
 		{"no folder for the output", []string{"embed", "--data", cells, "--out", filepath.Join(dir, "none", "out.h5ad")}, "FileNotFoundError"},
 		{"output is input", []string{"embed", "--data", text, "--out", text}, "InvalidDataError"},
+		{"output is a device", []string{"embed", "--data", cells, "--out", os.DevNull}, "InvalidDataError"},
+		{"output is a folder", []string{"embed", "--data", cells, "--out", dir}, "InvalidDataError"},
 		{"unknown device", []string{"embed", "--device", "tpu", "--data", cells, "--out", out}, "Error"},
 		{"unknown precision", []string{"embed", "--precision", "fp8", "--data", cells, "--out", out}, "Error"},
 	}

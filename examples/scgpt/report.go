@@ -47,6 +47,6 @@ func (a *app) printJSON(v any) {
 	enc := json.NewEncoder(a.stdout)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(v); err != nil {
-		fmt.Fprintf(a.stderr, "Error: print JSON: %v\n", err)
+		a.printed = fmt.Errorf("print the result: %w", err)
 	}
 }

@@ -15,6 +15,8 @@ import (
 // app holds what all commands share.
 type app struct {
 	stdout, stderr io.Writer
+	// printed is why a result could not be printed.
+	printed error
 
 	// Flags of all commands.
 	json      bool
@@ -31,6 +33,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		err = a.printed
+	}
 	if err == nil {
 		return 0
 	}

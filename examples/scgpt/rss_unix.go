@@ -17,5 +17,5 @@ func peakRSS() float64 {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
 		unit = 1 // macOS counts bytes
 	}
-	return float64(int64(u.Maxrss)*unit) / 1e6
+	return float64(u.Maxrss) * float64(unit) / 1e6
 }

@@ -222,9 +222,7 @@ func (a *app) follow(ctx context.Context, c *api.Client, id string) (api.Workflo
 		case o := <-done:
 			_ = bar.Finish()
 			if ctx.Err() != nil {
-				stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-				defer cancel()
-				return o.result, errors.Join(errors.New("stopped by a signal; the workflow is cancelled"), c.Cancel(stopCtx, id))
+				return o.result, a.cancelAnalysis(context.WithoutCancel(ctx), c, id)
 			}
 			return o.result, o.err
 		case <-ticker.C:
@@ -235,6 +233,18 @@ func (a *app) follow(ctx context.Context, c *api.Client, id string) (api.Workflo
 			}
 		}
 	}
+}
+
+// cancelAnalysis cancels a workflow and gives it some time to clean up, while
+// server and worker are still there.
+func (a *app) cancelAnalysis(ctx context.Context, c *api.Client, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	if err := c.Cancel(ctx, id); err != nil {
+		return fmt.Errorf("stopped by a signal; the workflow could not be cancelled: %w", err)
+	}
+	_, _ = c.Result(ctx, id) // its error is the cancellation
+	return errors.New("stopped by a signal; the workflow is cancelled")
 }
 
 // say tells on stderr what happens.

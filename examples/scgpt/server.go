@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +21,7 @@ func (a *app) serverCommand() *cobra.Command {
 			if a.namespace != "" {
 				opts.Namespaces = append(opts.Namespaces, a.namespace)
 			}
-			return a.server(cmd.Context(), opts)
+			return a.server(cmd.Context(), opts, cmd.Flags().Changed)
 		},
 	}
 	cmd.Flags().IntVar(&opts.Port, "port", devserver.DefaultPort, "gRPC port")
@@ -28,7 +30,9 @@ func (a *app) serverCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) server(ctx context.Context, opts devserver.Options) error {
+// server runs the server until ctx ends. named tells whether the user named a
+// flag: a port that was asked for is not replaced by another one.
+func (a *app) server(ctx context.Context, opts devserver.Options, named func(flag string) bool) error {
 	if a.verbose {
 		opts.Logger = a.logger()
 	}
@@ -41,6 +45,12 @@ func (a *app) server(ctx context.Context, opts devserver.Options) error {
 	}
 	if srv.Used() {
 		return fmt.Errorf("a Temporal server is running at %s already", srv.HostPort())
+	}
+	if named("port") && !strings.HasSuffix(srv.HostPort(), fmt.Sprintf(":%d", opts.Port)) {
+		return errors.Join(fmt.Errorf("port %d is taken", opts.Port), srv.Stop())
+	}
+	if named("ui-port") && opts.UIPort > 0 && !strings.HasSuffix(srv.UIURL(), fmt.Sprintf(":%d", opts.UIPort)) {
+		return errors.Join(fmt.Errorf("port %d of the web UI is taken", opts.UIPort), srv.Stop())
 	}
 	if a.json {
 		a.printJSON(map[string]string{"address": srv.HostPort(), "ui": srv.UIURL()})

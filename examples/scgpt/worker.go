@@ -57,18 +57,30 @@ func (a *app) workerCommand() *cobra.Command {
 	return cmd
 }
 
-// work runs the agents until ctx ends, and says when they are ready.
+// work runs the agents until ctx ends, and says when they are ready. It ends
+// before that if none of them will ever be.
 func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	ready := make(chan struct{})
 	go func() {
 		defer close(ready)
-		if err := reg.WaitReady(ctx, names...); err == nil {
+		err := reg.WaitReady(ctx, names...)
+		switch {
+		case err == nil:
 			a.sayReady(reg)
+		case ctx.Err() == nil && allFailed(reg):
+			cancel()
 		}
 	}()
 	err := reg.Run(ctx)
 	<-ready
 	return err
+}
+
+// allFailed reports whether every agent has failed for good.
+func allFailed(reg *registry.Registry) bool {
+	return !slices.ContainsFunc(reg.Status(), func(s registry.Status) bool { return s.State != registry.StateFailed })
 }
 
 func (a *app) sayReady(reg *registry.Registry) {

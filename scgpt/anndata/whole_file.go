@@ -12,7 +12,11 @@ import (
 // writeWhole calls write with a file beside dst and gives it that name when
 // write succeeded and everything is on the disk. Otherwise nothing is left.
 func writeWhole(ctx context.Context, dst string, write func(*os.File) error) (err error) {
-	tmp := filepath.Join(filepath.Dir(dst), "."+filepath.Base(dst)+"."+rand.Text()[:8]+".tmp")
+	if info, err := os.Stat(dst); err == nil && !info.Mode().IsRegular() {
+		// The rename would put the file in the place of a device or FIFO.
+		return &DataError{File: dst, Reason: "not a regular file; a new name, or a file to replace, would be right"}
+	}
+	tmp := filepath.Join(filepath.Dir(dst), ".troupe-"+rand.Text()[:8]+".tmp")
 	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return fmt.Errorf("%s: %w", dst, err)

@@ -14,8 +14,8 @@ type AnalysisWorkflowRequest struct {
 	// This version labels by the model's classifier head alone and refuses
 	// a request that asks for a reference.
 	ReferenceDataset string `json:"reference_dataset,omitempty"`
-	// Model is the name of a model in the worker's model folder, or the path
-	// of one; empty means the worker's default.
+	// Model is the name of a model in the worker's model folder; empty means
+	// the worker's default.
 	Model string `json:"model,omitempty"`
 	// Out is the path of the annotated copy; empty means
 	// NAME.annotated.h5ad in the worker's output folder.

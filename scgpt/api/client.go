@@ -307,12 +307,13 @@ func (c *Client) List(ctx context.Context, limit int) ([]WorkflowStatus, error) 
 	return list, nil
 }
 
-// Cancel asks a workflow to end; what it has computed stays.
+// Cancel asks a workflow to end; it removes what it has computed so far.
 func (c *Client) Cancel(ctx context.Context, id string) error {
 	return Analysis.Get(c.temporal, id, "").Cancel(ctx)
 }
 
-// Terminate ends a workflow at once.
+// Terminate ends a workflow at once. The shard files that it has computed stay,
+// in a folder beside the output.
 func (c *Client) Terminate(ctx context.Context, id, reason string) error {
 	return Analysis.Get(c.temporal, id, "").Terminate(ctx, reason)
 }

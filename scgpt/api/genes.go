@@ -26,6 +26,13 @@ const (
 	MaxInlineValues = 12_288
 )
 
+// The list of genes travels in requests and responses, which must stay below
+// agent.MaxPayloadBytes.
+const (
+	maxGeneBytes  = 100
+	maxGenesBytes = 150_000
+)
+
 // Validate reports what is wrong with the request by itself.
 func (r EmbeddingRequest) Validate() error { return checkGenes(r.Genes) }
 
@@ -33,10 +40,18 @@ func checkGenes(genes []string) error {
 	if len(genes) > MaxGenes {
 		return fmt.Errorf("genes has %d entries: want at most %d", len(genes), MaxGenes)
 	}
+	total := 0
 	for i, g := range genes {
 		if g == "" {
 			return fmt.Errorf("genes[%d] is empty", i)
 		}
+		if len(g) > maxGeneBytes {
+			return fmt.Errorf("genes[%d] has %d bytes: want a symbol of at most %d", i, len(g), maxGeneBytes)
+		}
+		total += len(g)
+	}
+	if total > maxGenesBytes {
+		return fmt.Errorf("genes have %d bytes together: want at most %d, or several requests", total, maxGenesBytes)
 	}
 	return nil
 }

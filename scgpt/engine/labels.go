@@ -79,6 +79,7 @@ func (l *Labels) Summary() Summary {
 	for t, n := range s.Counts {
 		s.TypeConfidence[t] /= float64(n)
 	}
-	s.Types = slices.Sorted(maps.Keys(s.Counts))
+	s.Types = slices.AppendSeq([]string{}, maps.Keys(s.Counts))
+	slices.Sort(s.Types)
 	return s
 }

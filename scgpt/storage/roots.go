@@ -81,7 +81,7 @@ func (r *Roots) Input(path string) (string, error) {
 		return "", &Error{path, "is a folder: want a file"}
 	}
 	if !info.Mode().IsRegular() {
-		return "", &Error{path, fmt.Sprintf("is a %s: want a regular file", info.Mode().Type())}
+		return "", &Error{path, fmt.Sprintf("is a %s: want a regular file", kindOf(info.Mode()))}
 	}
 	return resolved, nil
 }
@@ -111,8 +111,24 @@ func (r *Roots) Output(path string) (string, error) {
 		return "", fmt.Errorf("%s: %w", path, err)
 	case info.IsDir():
 		return "", &Error{path, "is a folder: want the name of a file"}
+	case !info.Mode().IsRegular():
+		// Writing beside it and renaming would replace the device itself.
+		return "", &Error{path, fmt.Sprintf("is a %s: want a regular file or a new name", kindOf(info.Mode()))}
 	}
 	return target, nil
+}
+
+func kindOf(m fs.FileMode) string {
+	switch {
+	case m&fs.ModeDevice != 0:
+		return "device"
+	case m&fs.ModeNamedPipe != 0:
+		return "named pipe"
+	case m&fs.ModeSocket != 0:
+		return "socket"
+	default:
+		return "special file"
+	}
 }
 
 // existingPart splits a folder's path into the longest part that exists, links

@@ -90,6 +90,14 @@ func TestOutput(t *testing.T) {
 			require.ErrorContains(t, err, c.problem)
 		})
 	}
+	for path, kind := range map[string]string{"/dev/null": "device"} {
+		dev, err := storage.NewRoots(filepath.Dir(path))
+		require.NoError(t, err)
+		_, err = dev.Output(path)
+		require.ErrorContains(t, err, "is a "+kind)
+		_, err = dev.Input(path)
+		require.ErrorContains(t, err, "is a "+kind)
+	}
 	entries, err := os.ReadDir(outside)
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "nothing was made outside")

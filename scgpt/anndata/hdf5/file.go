@@ -30,15 +30,19 @@ type File struct {
 // fs.ErrNotExist; a file that is not HDF5 or shorter than it says gives a
 // [FormatError].
 func Open(path string) (*File, error) {
+	// To open a FIFO would wait for somebody to write to it.
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, &FormatError{File: path, Reason: "not a regular file"}
+	}
 	r, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	st, err := r.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = &FormatError{File: path, Reason: "not a regular file"}
-	}
-	if err != nil {
+	if st, err = r.Stat(); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	f, err := NewFile(path, r, st.Size())
