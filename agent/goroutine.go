@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -75,7 +76,7 @@ func withGroup[Out any](ctx context.Context, f func(context.Context) (Out, error
 			cancel(err)
 		}
 		g.wg.Wait()
-		if returned && g.failed != nil && (err == nil || context.Cause(ctx) == error(g.failed)) {
+		if returned && g.failed != nil && (err == nil || errors.Is(context.Cause(ctx), g.failed)) {
 			err = g.failed.error
 		}
 		cancel(nil)

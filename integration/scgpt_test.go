@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -90,7 +91,7 @@ func startWorker(t *testing.T, c childWorker) (kill func()) {
 
 // onQueue moves the scgpt agent to a queue of the test's own.
 func onQueue(a *scgpt.Agent, queue string) *scgpt.Agent {
-	a.Base = a.Base.OnTaskQueue(queue)
+	a.Base = a.OnTaskQueue(queue)
 	return a
 }
 
@@ -207,9 +208,10 @@ func requireSameFile(t *testing.T, want, got string) {
 	require.NoError(t, err)
 	b, err := os.ReadFile(got)
 	require.NoError(t, err)
-	require.Equal(t, len(a), len(b))
-	// Not require.Equal: it would print both.
-	require.True(t, string(a) == string(b), "%s and %s differ", want, got)
+	// Not require.Equal, which would print both.
+	if !bytes.Equal(a, b) {
+		require.Fail(t, "files differ", "%s (%d bytes) and %s (%d bytes)", want, len(a), got, len(b))
+	}
 }
 
 // requireOnly makes sure that nothing else was left in the folder.
@@ -280,7 +282,7 @@ func TestBadInputIsFinalAndLeavesNothing(t *testing.T) {
 func TestFoogptAnswersWithoutScgpt(t *testing.T) {
 	t.Parallel()
 	foo := foogpt.New()
-	foo.Base = foo.Base.OnTaskQueue("foogpt-alone-tasks")
+	foo.Base = foo.OnTaskQueue("foogpt-alone-tasks")
 	broken := onQueue(scgpt.New(scgpt.Options{Models: testModels, DefaultModel: testModel, Roots: []string{"no/such/folder"}, Logger: silent}), "broken-tasks")
 	reg := newRegistry(hostPort)
 	require.NoError(t, reg.Register(foo))

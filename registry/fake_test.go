@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -179,16 +178,16 @@ func (*fakeAgent) Activities() []agent.Binding {
 		func(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil }))
 }
 
-func call(f func(context.Context) error, ctx context.Context) error {
+func call(ctx context.Context, f func(context.Context) error) error {
 	if f == nil {
 		return nil
 	}
 	return f(ctx)
 }
 
-func (a *fakeAgent) Start(ctx context.Context) error       { return call(a.onStart, ctx) }
-func (a *fakeAgent) Stop(ctx context.Context) error        { return call(a.onStop, ctx) }
-func (a *fakeAgent) CheckHealth(ctx context.Context) error { return call(a.onCheck, ctx) }
+func (a *fakeAgent) Start(ctx context.Context) error       { return call(ctx, a.onStart) }
+func (a *fakeAgent) Stop(ctx context.Context) error        { return call(ctx, a.onStop) }
+func (a *fakeAgent) CheckHealth(ctx context.Context) error { return call(ctx, a.onCheck) }
 
 func (a *fakeAgent) ConfigureWorker(o *worker.Options) {
 	if a.onConfigure != nil {
@@ -199,7 +198,7 @@ func (a *fakeAgent) ConfigureWorker(o *worker.Options) {
 // newFake returns a registry whose agents run on a fake server.
 func newFake(change ...func(*Options)) (*Registry, *fakeServer) {
 	server := &fakeServer{}
-	o := Options{Dial: server.dial, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	o := Options{Dial: server.dial, Logger: slog.New(slog.DiscardHandler)}
 	for _, c := range change {
 		c(&o)
 	}

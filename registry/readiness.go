@@ -68,7 +68,7 @@ func (c *checker) checkHealth(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case <-c.health: // an answer that came too late says nothing about now
+	case <-c.health: //nolint:errcheck // an answer that came too late says nothing about now
 		c.health = nil
 	default:
 	}

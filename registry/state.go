@@ -19,17 +19,17 @@ import "slices"
 type State string
 
 const (
-	// StateNew: registered; the registry does not run yet.
+	// StateNew means: registered; the registry does not run yet.
 	StateNew State = "new"
-	// StateStarting: not able to work at present; being brought there.
+	// StateStarting means: not able to work at present; being brought there.
 	StateStarting State = "starting"
-	// StateReady: takes work.
+	// StateReady means: takes work.
 	StateReady State = "ready"
-	// StateDraining: takes no more work and finishes what it has.
+	// StateDraining means: takes no more work and finishes what it has.
 	StateDraining State = "draining"
-	// StateStopped: ended as it was asked to.
+	// StateStopped means: ended as it was asked to.
 	StateStopped State = "stopped"
-	// StateFailed: ended by an error that trying again does not cure, or
+	// StateFailed means: ended by an error that trying again does not cure, or
 	// whose Stop failed.
 	StateFailed State = "failed"
 )

@@ -47,7 +47,7 @@ func TestStopLadder(t *testing.T) {
 					server.worker(t).execute(func(ctx context.Context) {
 						defer close(activityEnded)
 						c.activity(ctx)
-						if ctx.Err() != nil && context.Cause(ctx) != worker.ErrWorkerShutdown {
+						if ctx.Err() != nil && !errors.Is(context.Cause(ctx), worker.ErrWorkerShutdown) {
 							t.Errorf("the cause is %v", context.Cause(ctx))
 						}
 					})

@@ -53,7 +53,7 @@ func ExampleCopy() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	dst := filepath.Join(dir, "annotated.h5ad")
 	err = anndata.Copy(context.Background(), f, dst, anndata.Additions{

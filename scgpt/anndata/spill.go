@@ -47,7 +47,7 @@ type spillRange struct {
 func (f *File) newSpill(first, last int, n int64) (*spill, error) {
 	file, err := os.CreateTemp(f.tempDir, "anndata-*.rows")
 	if err != nil {
-		return nil, fmt.Errorf("%s: temporary file for rows: %v", f.path, err)
+		return nil, fmt.Errorf("%s: temporary file for rows: %v", f.path, err) //nolint:errorlint // a missing temporary folder must not pass for a missing input
 	}
 	buckets := min(max(1, n*spillRecord/bucketBytes), maxBuckets, int64(max(1, last-first)))
 	s := &spill{file: file, first: first, last: last, remove: !unlinkOpen(file.Name())}
@@ -94,7 +94,7 @@ func (s *spill) add(row int, column int32, value float32) error {
 
 func (s *spill) write(b *bucket) error {
 	if _, err := s.file.WriteAt(b.buf, s.end); err != nil {
-		return fmt.Errorf("temporary file for rows: %v", err)
+		return fmt.Errorf("temporary file for rows: %v", err) //nolint:errorlint // a missing temporary folder must not pass for a missing input
 	}
 	b.blocks = append(b.blocks, spillRange{s.end, len(b.buf)})
 	s.end += int64(len(b.buf))
@@ -153,7 +153,7 @@ func (s *spill) entries(ctx context.Context, from, to int, each func(row int, co
 		for _, r := range b.blocks {
 			buf := s.scratch[:r.size]
 			if _, err := s.file.ReadAt(buf, r.at); err != nil {
-				return fmt.Errorf("temporary file for rows: %v", err)
+				return fmt.Errorf("temporary file for rows: %v", err) //nolint:errorlint // a missing temporary folder must not pass for a missing input
 			}
 			for ; len(buf) > 0; buf = buf[spillRecord:] {
 				row := s.first + int(binary.LittleEndian.Uint32(buf))

@@ -56,7 +56,7 @@ func openText(path string) (*textFile, error) {
 func newText(path string, r io.Reader, size int64) (*textFile, error) {
 	t := &textFile{path: path, in: bufio.NewReaderSize(r, maxLine)}
 	if magic, err := t.in.Peek(2); err != nil || !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		return t, nil // an error comes back with the first line
+		return t, nil //nolint:nilerr // an error comes back with the first line
 	}
 	unzipped, err := gzip.NewReader(t.in)
 	if err != nil {
@@ -71,7 +71,7 @@ func newText(path string, r io.Reader, size int64) (*textFile, error) {
 // call. At the end of the text the error is io.EOF.
 func (t *textFile) next() ([]byte, error) {
 	line, err := t.in.ReadSlice('\n')
-	if err != nil && !(errors.Is(err, io.EOF) && len(line) > 0) {
+	if err != nil && (!errors.Is(err, io.EOF) || len(line) == 0) {
 		if errors.Is(err, bufio.ErrBufferFull) {
 			t.line++
 			return nil, t.errorf("has more than %d bytes", maxLine)

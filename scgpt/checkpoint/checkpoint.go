@@ -73,8 +73,7 @@ func OpenWith(dir string, o Options) (*Checkpoint, error) {
 		return nil, err
 	}
 	if err := c.complete(o); err != nil {
-		c.weights.close()
-		return nil, err
+		return nil, errors.Join(err, c.weights.close())
 	}
 	c.fingerprint = sync.OnceValue(c.computeFingerprint)
 	return c, nil

@@ -3,9 +3,10 @@ package checkpoint_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
-	"github.com/stretchr/testify/require"
 )
 
 const testdata = "../../testdata/"
@@ -41,7 +42,7 @@ func TestOpenTiny(t *testing.T) {
 	require.True(t, ok)
 	require.EqualValues(t, 1, id)
 	require.Equal(t, "AAMP", v.Token(1))
-	require.Equal(t, "", v.Token(3003))
+	require.Empty(t, v.Token(3003))
 
 	w, ok := c.Tensor("transformer_encoder.layers.3.self_attn.Wqkv.weight")
 	require.True(t, ok)

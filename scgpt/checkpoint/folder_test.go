@@ -12,9 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/internal/torchtest"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
-	"github.com/stretchr/testify/require"
 )
 
 // folder is a model folder in the making.

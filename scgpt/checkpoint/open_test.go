@@ -2,7 +2,6 @@ package checkpoint_test
 
 import (
 	"encoding/binary"
-	"errors"
 	"io/fs"
 	"math"
 	"os"
@@ -10,10 +9,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/internal/torchtest"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
-	"github.com/stretchr/testify/require"
 )
 
 func TestInference(t *testing.T) {
@@ -389,7 +389,7 @@ func TestRefusesModels(t *testing.T) {
 			_, err := checkpoint.Open(f.write(t))
 			require.ErrorContains(t, err, tc.want)
 			var invalid *checkpoint.Error
-			require.True(t, errors.As(err, &invalid))
+			require.ErrorAs(t, err, &invalid)
 			require.Equal(t, "InvalidDataError", invalid.ErrorType())
 		})
 	}
@@ -443,7 +443,7 @@ func TestAfterClose(t *testing.T) {
 	require.NoError(t, c.Close())
 	require.NoError(t, c.Close())
 	require.Nil(t, w.Float32())
-	require.Equal(t, "", c.Fingerprint())
+	require.Empty(t, c.Fingerprint())
 
 	none, ok := c.Tensor("nothing")
 	require.False(t, ok)

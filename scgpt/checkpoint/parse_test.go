@@ -75,7 +75,7 @@ func TestParseVocab(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"A", "B", "PAD", "<cls>", "<eoc>"}, v.tokens)
 	require.EqualValues(t, 2, v.Pad())
-	require.Equal(t, "", v.Token(-1))
+	require.Empty(t, v.Token(-1))
 }
 
 func TestParseLabels(t *testing.T) {
@@ -181,6 +181,6 @@ func FuzzLabels(f *testing.F) {
 		}
 		require.NotEmpty(t, labels)
 		slices.Sort(labels)
-		require.Equal(t, len(labels), len(slices.Compact(slices.Clone(labels))))
+		require.Len(t, slices.Compact(slices.Clone(labels)), len(labels))
 	})
 }

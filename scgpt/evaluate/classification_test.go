@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/seed-ab6af24b/troupe/scgpt/evaluate"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/evaluate"
 )
 
 func TestClassificationEqualsScikitLearn(t *testing.T) {

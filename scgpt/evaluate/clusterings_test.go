@@ -4,8 +4,9 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/seed-ab6af24b/troupe/scgpt/evaluate"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/evaluate"
 )
 
 func TestClusteringsEqualScikitLearn(t *testing.T) {

@@ -7,9 +7,10 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/seed-ab6af24b/troupe/scgpt/evaluate"
 	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
-	"github.com/stretchr/testify/require"
 )
 
 func matrix(cols int, values ...float32) neighbors.Matrix {

@@ -2,7 +2,6 @@ package evaluate_test
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"testing"
 
@@ -29,6 +28,6 @@ func readCases[T any](t *testing.T, name string) []T {
 func requireInvalidData(t *testing.T, err error) {
 	t.Helper()
 	var typed interface{ ErrorType() string }
-	require.True(t, errors.As(err, &typed))
+	require.ErrorAs(t, err, &typed)
 	require.Equal(t, "InvalidDataError", typed.ErrorType())
 }

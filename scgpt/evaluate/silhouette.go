@@ -7,9 +7,10 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 )
 
 // Options tune what works on an embedding. The zero value is right for most.

@@ -8,11 +8,12 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/graph"
 	"gonum.org/v1/gonum/graph/community"
 	"gonum.org/v1/gonum/graph/simple"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 )
 
 // planted returns a graph of groups that have most of their edges within, cell i

@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"testing"
 
-	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 )
 
 func matrix(cols int, values ...float32) neighbors.Matrix {
@@ -222,7 +222,7 @@ func TestSearchBadInput(t *testing.T) {
 func requireInvalidData(t *testing.T, err error) {
 	t.Helper()
 	var typed interface{ ErrorType() string }
-	require.True(t, errors.As(err, &typed))
+	require.ErrorAs(t, err, &typed)
 	require.Equal(t, "InvalidDataError", typed.ErrorType())
 }
 

@@ -6,8 +6,9 @@ import (
 	"math"
 	"testing"
 
-	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 )
 
 func TestTransfer(t *testing.T) {

@@ -3,10 +3,11 @@ package tokens_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
 	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
-	"github.com/stretchr/testify/require"
 )
 
 // cells are the rows of a file of real cells, with its genes matched to the

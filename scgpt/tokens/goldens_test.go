@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
 	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
-	"github.com/stretchr/testify/require"
 )
 
 const testdata = "../../testdata/"

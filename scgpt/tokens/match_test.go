@@ -1,12 +1,12 @@
 package tokens_test
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 
-	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 )
 
 var vocab = vocabulary{"CD3D", "CD8A", "LYZ", "TP53", "AC012345.1", "ENSG00000000009", "<pad>", "<cls>", "<eoc>"}
@@ -114,7 +114,7 @@ func TestMatchRefuses(t *testing.T) {
 			_, err := tokens.Match(tc.genes, vocab, tc.options)
 			require.ErrorContains(t, err, tc.want)
 			var typed interface{ ErrorType() string }
-			require.True(t, errors.As(err, &typed))
+			require.ErrorAs(t, err, &typed)
 			require.Equal(t, "InvalidDataError", typed.ErrorType())
 		})
 	}

@@ -4,8 +4,9 @@ import (
 	"math"
 	"testing"
 
-	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 )
 
 func TestNormalizeTotal(t *testing.T) {

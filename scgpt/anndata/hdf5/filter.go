@@ -3,6 +3,7 @@ package hdf5
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -154,7 +155,7 @@ func inflate(src []byte, limit int) ([]byte, error) {
 	// Deflate expands at most 1032 times.
 	dst := make([]byte, min(limit, 1032*len(src)))
 	n, err := io.ReadFull(r, dst)
-	if err != nil && err != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, corrupt("deflate: %v", err)
 	}
 	if err == nil {

@@ -64,7 +64,8 @@ func (f *File) parseLayout(b []byte, elemSize int) (layout, error) {
 }
 
 func (f *File) parseChunked(d *decoder, l *layout, elemSize int) {
-	width, rank := 4, 0
+	width := 4
+	var rank int
 	if l.version == 3 {
 		rank = d.u8()
 		l.addr = d.addr()

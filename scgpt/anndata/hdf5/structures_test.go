@@ -334,6 +334,6 @@ func TestReadError(t *testing.T) {
 	err = d.ReadFloat32s(t.Context(), make([]float32, d.Rows()), 0, d.Rows())
 	require.Error(t, err)
 	var fe *FormatError
-	require.False(t, errors.As(err, &fe))
+	require.NotErrorAs(t, err, &fe)
 	require.ErrorContains(t, err, path+": X/data: ")
 }

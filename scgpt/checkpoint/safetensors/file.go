@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -26,7 +27,8 @@ func Open(path string) (*File, error) {
 	f, err := Parse(m.Bytes())
 	if err != nil {
 		m.Close()
-		if invalid, ok := err.(*Error); ok {
+		var invalid *Error
+		if errors.As(err, &invalid) {
 			invalid.Path = path
 		}
 		return nil, err

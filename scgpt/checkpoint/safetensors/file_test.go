@@ -11,8 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
 )
 
 // file puts a header before data.
@@ -112,7 +113,7 @@ func TestConversions(t *testing.T) {
 	}
 	got, err := safetensors.Tensor{DType: safetensors.F16, Data: []byte{0x01, 0x7e, 0x00, 0x80}}.Float32()
 	require.NoError(t, err)
-	require.True(t, got[0] != got[0], "NaN stays NaN")
+	require.True(t, math.IsNaN(float64(got[0])), "NaN stays NaN")
 	require.True(t, got[1] == 0 && math.Signbit(float64(got[1])), "-0 stays -0")
 }
 
@@ -192,7 +193,7 @@ func TestParseRefuses(t *testing.T) {
 			_, err := safetensors.Parse(tc.data)
 			require.ErrorContains(t, err, tc.want)
 			var invalid *safetensors.Error
-			require.True(t, errors.As(err, &invalid))
+			require.ErrorAs(t, err, &invalid)
 			require.Equal(t, "InvalidDataError", invalid.ErrorType())
 		})
 	}
@@ -292,6 +293,6 @@ func FuzzParse(f *testing.F) {
 		again, err := safetensors.Parse(out.Bytes())
 		require.NoError(t, err)
 		require.Equal(t, file.Names(), again.Names())
-		require.Equal(t, len(file.Metadata()), len(again.Metadata()))
+		require.Len(t, again.Metadata(), len(file.Metadata()))
 	})
 }

@@ -26,8 +26,9 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	var length [8]byte
 	binary.LittleEndian.PutUint64(length[:], uint64(len(header)))
-	out.Write(length[:])
-	out.Write(header)
+	// Flush returns the first error of all writes.
+	_, _ = out.Write(length[:])
+	_, _ = out.Write(header)
 	for _, t := range sorted {
 		if _, err := out.Write(t.Data); err != nil {
 			return fmt.Errorf("failed to write tensor %q: %w", t.Name, err)

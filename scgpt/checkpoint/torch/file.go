@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"errors"
 	"maps"
 	"math"
 	"slices"
@@ -27,7 +28,8 @@ func Open(path string) (*File, error) {
 	f, err := Parse(m.Bytes())
 	if err != nil {
 		m.Close()
-		if invalid, ok := err.(*Error); ok {
+		invalid := &Error{}
+		if errors.As(err, &invalid) {
 			invalid.Path = path
 		}
 		return nil, err

@@ -3,7 +3,6 @@ package torch_test
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"io/fs"
 	"math"
 	"os"
@@ -11,10 +10,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/internal/torchtest"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/torch"
-	"github.com/stretchr/testify/require"
 )
 
 func stateDict(t *testing.T, tensors ...torchtest.Tensor) []byte {
@@ -254,7 +254,7 @@ func TestRefusesPrograms(t *testing.T) {
 			_, err := torch.Parse(pickled(t, tc.program))
 			require.ErrorContains(t, err, tc.want)
 			var typed interface{ ErrorType() string }
-			require.True(t, errors.As(err, &typed))
+			require.ErrorAs(t, err, &typed)
 			require.Equal(t, "InvalidDataError", typed.ErrorType())
 		})
 	}

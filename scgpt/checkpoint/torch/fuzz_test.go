@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/internal/torchtest"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/torch"
-	"github.com/stretchr/testify/require"
 )
 
 // readAll reads every tensor of a file that opened: what Open accepts must be

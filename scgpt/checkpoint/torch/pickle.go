@@ -2,6 +2,7 @@ package torch
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -98,7 +99,8 @@ func (m *machine) run() (any, error) {
 			return m.pop()
 		}
 		if err := m.step(op[0]); err != nil {
-			if e, ok := err.(*Error); ok {
+			var e *Error
+			if errors.As(err, &e) {
 				e.Reason = fmt.Sprintf("data.pkl, byte %d: %s", at, e.Reason)
 			}
 			return nil, err

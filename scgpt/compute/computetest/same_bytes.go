@@ -49,9 +49,7 @@ func (n *network) run(ids, bins []int32, lengths []int) (results, error) {
 	r := results{map[string][]float32{}, map[string][]float32{}}
 	count, d, cells := len(ids), n.width, n.layout(lengths...)
 	var first []int32
-	for _, row := range offsetsOf(lengths)[:len(lengths)] {
-		first = append(first, row)
-	}
+	first = append(first, offsetsOf(lengths)[:len(lengths)]...)
 	var err error
 	do := func(op error) {
 		if err == nil {

@@ -31,7 +31,7 @@ func (driver) Open(config string, opts compute.Options) (compute.Device, error) 
 		return nil, fmt.Errorf("precision %q is not available on this device; available: %s", opts.Precision, compute.FP32)
 	}
 	if opts.Threads < 0 {
-		return nil, fmt.Errorf("Threads = %d, want 0 (GOMAXPROCS) or more", opts.Threads)
+		return nil, fmt.Errorf("option Threads is %d, want 0 (GOMAXPROCS) or more", opts.Threads)
 	}
 	set, err := instructionSet(config)
 	if err != nil {

@@ -48,7 +48,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"cpu", compute.Options{Precision: compute.BF16}, []string{`"bf16"`, "available: fp32"}},
 		{"cpu", compute.Options{Precision: compute.BF16x3}, []string{`"bf16x3"`, "available: fp32"}},
 		{"cpu", compute.Options{Precision: "fp99"}, []string{"fp99", "available: fp32"}},
-		{"cpu", compute.Options{Threads: -1}, []string{"Threads = -1"}},
+		{"cpu", compute.Options{Threads: -1}, []string{"option Threads is -1"}},
 	} {
 		_, err := compute.Open(test.name, test.opts)
 		for _, part := range test.want {
