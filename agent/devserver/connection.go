@@ -117,7 +117,7 @@ func (c *connection) usable(ctx context.Context, namespace string, attributes ma
 		Query:     strings.Join(known, " AND "),
 	})
 	if invalid := new(serviceerror.InvalidArgument); errors.As(err, &invalid) {
-		return notYet{err} // a cache does not know the attribute
+		return notYetError{err} // a cache does not know the attribute
 	}
 	return err
 }
@@ -176,10 +176,10 @@ func (c *connection) ensureSearchAttributes(ctx context.Context, namespace strin
 	return err
 }
 
-// notYet marks an error that goes away by itself.
-type notYet struct{ error }
+// notYetError marks an error that goes away by itself.
+type notYetError struct{ error }
 
-func (e notYet) Unwrap() error { return e.error }
+func (e notYetError) Unwrap() error { return e.error }
 
 // retry calls f until it succeeds, fails for good, ctx ends or readyTimeout is over.
 func (c *connection) retry(ctx context.Context, f func(context.Context) error) error {
@@ -202,7 +202,7 @@ func (c *connection) retry(ctx context.Context, f func(context.Context) error) e
 
 // passing reports whether an error is of a server that is still starting or busy.
 func passing(err error) bool {
-	if errors.As(err, new(notYet)) || errors.As(err, new(*serviceerror.NamespaceNotFound)) {
+	if errors.As(err, new(notYetError)) || errors.As(err, new(*serviceerror.NamespaceNotFound)) {
 		return true
 	}
 	switch serviceerror.ToStatus(err).Code() {

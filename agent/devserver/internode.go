@@ -13,7 +13,9 @@ import (
 	"go.temporal.io/server/common/metrics"
 	"go.temporal.io/server/common/testing/testhooks"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/status"
 )
 
 // internode holds the gRPC connections between the services of one server, which the server does not close: they would
@@ -51,7 +53,7 @@ func (n *internode) close() error {
 	var err error
 	for _, conn := range conns {
 		// Some are closed by their users.
-		if e := conn.Close(); e != nil && !errors.Is(e, grpc.ErrClientConnClosing) {
+		if e := conn.Close(); e != nil && status.Code(e) != codes.Canceled {
 			err = errors.Join(err, e)
 		}
 	}

@@ -91,8 +91,8 @@ func find(r io.Reader, id, text string) (at time.Time, ended bool, err error) {
 			}
 			return at, true, nil
 		}
-		if err != nil {
-			return time.Time{}, line == "", nil
+		if err != nil { // the end of the file
+			return time.Time{}, line == "", nil //nolint:nilerr // io.EOF, as all other errors are returned above
 		}
 	}
 }
