@@ -21,6 +21,8 @@
 //
 //	return retry.InvalidData.Errorf("%s: X/indices[%d] = %d, but there are %d genes", path, i, v, n)
 //
+// [HTTPError] classes the answer of a web service, Retry-After included.
+//
 // # Policies
 //
 // [GPU], [CPU] and [API] are the policies of the three kinds of work. Each call
