@@ -58,7 +58,7 @@ func connect(o Options, s settings, agentName string, log *slog.Logger) (connect
 			target: "what Options.Dial dials", namespace: s.namespace, cluster: "dial",
 		}, nil
 	}
-	opts, err := clientOptions(o, s, log)
+	opts, err := clientOptions(o, s, agentName, log)
 	if err != nil {
 		return connection{}, err
 	}
@@ -75,9 +75,9 @@ func connect(o Options, s settings, agentName string, log *slog.Logger) (connect
 }
 
 // clientOptions are, each changing what comes before: the registry's defaults,
-// temporal.toml, TEMPORAL_*, WithNamespace, Options.ClientOptions,
-// WithClientOptions.
-func clientOptions(o Options, s settings, log *slog.Logger) (client.Options, error) {
+// temporal.toml, TEMPORAL_*, WithNamespace, Options.Observer,
+// Options.ClientOptions, WithClientOptions.
+func clientOptions(o Options, s settings, agentName string, log *slog.Logger) (client.Options, error) {
 	opts, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
 		return opts, fmt.Errorf("client configuration from the environment and temporal.toml: %w", err)
@@ -87,6 +87,7 @@ func clientOptions(o Options, s settings, log *slog.Logger) (client.Options, err
 	if s.namespace != "" {
 		opts.Namespace = s.namespace
 	}
+	o.Observer.ObserveClient(agentName, &opts)
 	for _, change := range []func(*client.Options){o.ClientOptions, s.clientOptions} {
 		if change != nil {
 			change(&opts)

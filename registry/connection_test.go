@@ -43,7 +43,7 @@ address = "other:7233"
 			for k, v := range c.env {
 				t.Setenv(k, v)
 			}
-			o, err := clientOptions(c.options, c.settings, slog.Default())
+			o, err := clientOptions(c.options.withDefaults(), c.settings, "a", slog.Default())
 			require.NoError(t, err)
 			require.Equal(t, c.address, o.HostPort)
 			require.Equal(t, c.ns, o.Namespace)

@@ -38,6 +38,10 @@ type Options struct {
 	// attribute "agent". The default is slog.Default().
 	Logger *slog.Logger
 
+	// Observer watches all agents, for metrics and tracing. The default
+	// watches nothing.
+	Observer Observer
+
 	// StopTimeout bounds the stop of an agent as a whole. Activities may
 	// finish until a fifth of it is left, at most 5 s; then their contexts
 	// are cancelled. The default is DefaultStopTimeout; a negative one waits
@@ -60,6 +64,9 @@ const maxCheckInterval = 5 * time.Second
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Observer == nil {
+		o.Observer = observeNothing{}
 	}
 	if o.StopTimeout == 0 {
 		o.StopTimeout = DefaultStopTimeout

@@ -36,7 +36,9 @@ const (
 // New returns a registry without agents. Options that make no sense are
 // reported by the first Register or Run.
 func New(o Options) *Registry {
-	return &Registry{options: o.withDefaults(), newWorker: worker.New, agents: map[string]*supervisor{}}
+	r := &Registry{options: o.withDefaults(), newWorker: worker.New, agents: map[string]*supervisor{}}
+	r.options.Observer.ObserveRegistry(r)
+	return r
 }
 
 // Register adds an agent. On a registry that runs, the agent is started at

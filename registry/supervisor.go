@@ -74,6 +74,7 @@ func newSupervisor(a agent.Agent, opts []AgentOption, o Options, newWorker newWo
 	if s.workerOpts, err = baseWorkerOptions(a, s.settings); err != nil {
 		return nil, err
 	}
+	s.workerOpts.Interceptors = append(o.Observer.ObserveWorker(s.name), s.workerOpts.Interceptors...)
 	s.board = newBoard(Status{
 		Agent: s.name, TaskQueue: s.queue, Namespace: s.connection.namespace,
 		Workflows: names(a.Workflows()), Activities: names(a.Activities()),

@@ -9,7 +9,7 @@ import (
 
 // Handler returns the handler of the package comment's routes. It only reads
 // from the registry and may be used before, while and after that runs.
-func Handler(reg *registry.Registry) http.Handler {
+func Handler(reg *registry.Registry, opts ...Option) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) {
 		answer := liveness(reg.Status())
@@ -32,6 +32,9 @@ func Handler(reg *registry.Registry) http.Handler {
 			reply(w, true, s)
 		}
 	})
+	for _, add := range opts {
+		add(mux)
+	}
 	return mux
 }
 
