@@ -10,7 +10,7 @@
 //	err = reg.Run(ctx) // until ctx ends; then drains
 //
 // Agents may be registered and removed while the registry runs. Package ops
-// serves their state over HTTP.
+// serves their state over HTTP; package telemetry adds metrics and traces.
 //
 // # Connection
 //
