@@ -63,7 +63,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
-	_ = <-ended // http.ErrServerClosed
+	<-ended //nolint:errcheck // it is http.ErrServerClosed
 	if err != nil {
 		return fmt.Errorf("ops: stop serving %v: %w", listener.Addr(), err)
 	}
