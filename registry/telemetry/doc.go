@@ -22,7 +22,8 @@
 // and what the SDK counts of each agent's client and worker (temporal_*: polls,
 // slots, latencies, failed requests, cached workflows), with the label agent
 // beside the SDK's own, task_queue among them. Agents of registry.Shared have
-// one worker and one name.
+// one worker and one name. The SDK counts nothing for a client that the program
+// made without [Telemetry.ObserveClient].
 //
 // An execution is one attempt of an activity in this process. Its outcome is
 // "ok", "failed", "canceled", or "pending" where the activity completes
