@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -58,9 +59,27 @@ func WaitForCancellation() ActivityOption {
 	return func(o *workflow.ActivityOptions) { o.WaitForCancellation = true }
 }
 
-// Summary is a line of Markdown that the web UI shows beside the activity.
+// Summary is a line of Markdown that the web UI shows beside the activity. A long
+// one is cut.
 func Summary(text string) ActivityOption {
-	return func(o *workflow.ActivityOptions) { o.Summary = text }
+	return func(o *workflow.ActivityOptions) { o.Summary = clip(text) }
+}
+
+// maxSummaryBytes is what Temporal's server takes by default
+// (limit.userMetadataSummarySize) less what the JSON around it may need: a
+// longer summary would fail the workflow task, again and again.
+const maxSummaryBytes = 300
+
+// clip cuts a text to maxSummaryBytes, between characters.
+func clip(text string) string {
+	if len(text) <= maxSummaryBytes {
+		return text
+	}
+	n := maxSummaryBytes - len("…")
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n] + "…"
 }
 
 // NewActivity defines an activity of a domain. name is its type name on the

@@ -34,9 +34,10 @@ func OnTaskQueue(name string) StartOption {
 	return func(o *client.StartWorkflowOptions) { o.TaskQueue = name }
 }
 
-// StaticSummary is a line of Markdown that the web UI shows for the workflow.
+// StaticSummary is a line of Markdown that the web UI shows for the workflow. A
+// long one is cut.
 func StaticSummary(text string) StartOption {
-	return func(o *client.StartWorkflowOptions) { o.StaticSummary = text }
+	return func(o *client.StartWorkflowOptions) { o.StaticSummary = clip(text) }
 }
 
 // NewWorkflow defines a workflow of a domain. name is its type name on the
