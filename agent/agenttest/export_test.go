@@ -1,6 +1,6 @@
 package agenttest
 
-// What the tests of Replay and Conformance look at without failing themselves.
+// What the tests of Replay look at without failing themselves.
 var (
 	Histories  = histories
 	ReplayFile = replay
