@@ -1,6 +1,14 @@
 // Package agenttest helps to test agents, and programs that run agents. No
 // production package imports it.
 //
+// # Conformance
+//
+// Every agent's tests run the suite that holds for all of them:
+//
+//	func TestConformance(t *testing.T) {
+//		agenttest.Conformance(t, func() agent.Agent { return greeter.New("Hello") })
+//	}
+//
 // # Running without a server
 //
 // An [Environment] runs one workflow of some agents in the test's process, with

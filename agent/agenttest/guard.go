@@ -3,6 +3,7 @@ package agenttest
 import (
 	"fmt"
 	"runtime/debug"
+	"time"
 )
 
 // guard calls f; a panic becomes the error.
@@ -13,4 +14,19 @@ func guard(f func() error) (err error) {
 		}
 	}()
 	return f()
+}
+
+// within calls f, whose panic becomes the error, and waits for it no longer
+// than limit.
+func within(limit time.Duration, f func() error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- guard(f) }()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("it did not return within %v", limit)
+	}
 }
