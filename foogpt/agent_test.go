@@ -1,7 +1,6 @@
 package foogpt_test
 
 import (
-	"log/slog"
 	"strconv"
 	"testing"
 
@@ -9,7 +8,6 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
-	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
@@ -71,13 +69,16 @@ func TestNotStarted(t *testing.T) {
 
 // Workflows that run while the worker is replaced go on with the new code: it
 // must do what the recorded one did. Record the history of a change that is
-// meant (temporal workflow show --output json) and keep the old ones.
+// meant (agenttest.Record, or temporal workflow show --output json) and keep the
+// old ones.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	replayer := worker.NewWorkflowReplayer()
-	agent.RegisterWorkflows(replayer, foogpt.New())
-	require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(
-		sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)), "testdata/FooGPTNamingWorkflow.json"))
+	agenttest.Replay(t, "../testdata/histories", foogpt.New())
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	agenttest.Conformance(t, func() agent.Agent { return foogpt.New() })
 }
 
 // A bad request is final, at the workflow and at the activity.
