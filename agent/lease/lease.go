@@ -226,8 +226,8 @@ func (l *Lease) Acquire(ctx context.Context) (release func(), err error) {
 		case <-beats.ticks:
 			beats.beat(ctx, l.line.ahead(place))
 		case <-ctx.Done():
-			return nil, fmt.Errorf("lease %q: gave up waiting after %v: %w",
-				l.name, time.Since(beats.since).Round(time.Millisecond), context.Cause(ctx))
+			return nil, fmt.Errorf("lease %q: gave up waiting after %v%s: %w",
+				l.name, time.Since(beats.since).Round(time.Millisecond), l.heldBy(), context.Cause(ctx))
 		}
 	}
 }
@@ -248,6 +248,19 @@ func (s *shared) release(put func()) func() {
 			}
 		})
 	}
+}
+
+// heldBy says for a message who has the tokens.
+func (s *shared) heldBy() string {
+	holders, err := s.pool.holders()
+	if err != nil || len(holders) == 0 {
+		return ""
+	}
+	words := make([]string, len(holders))
+	for i, h := range holders {
+		words[i] = h.String()
+	}
+	return " while held by " + strings.Join(words, "; ")
 }
 
 // Holders returns who has the tokens at this moment, in all processes.

@@ -25,28 +25,28 @@ import (
 	"github.com/seed-ab6af24b/troupe/agent/lease"
 )
 
-// childDir is where a child of the test acquires a lease.
-const childDir = "LEASE_TEST_CHILD_DIR"
+// childRole makes a child of the test binary do something in childDir.
+const (
+	childRole = "LEASE_TEST_CHILD"
+	childDir  = "LEASE_TEST_CHILD_DIR"
+)
+
+var roles = map[string]func(l *lease.Lease, dir string) error{"hold": hold, "count": count}
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		os.Exit(child(dir))
+	if role := os.Getenv(childRole); role != "" {
+		dir := os.Getenv(childDir)
+		l, err := lease.New("gpu", lease.Options{Dir: dir, Agent: "child"})
+		if err == nil {
+			err = roles[role](l, dir)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
-}
-
-// child holds a token until it is killed.
-func child(dir string) int {
-	l, err := lease.New("gpu", lease.Options{Dir: dir, Agent: "child"})
-	if err == nil {
-		_, err = l.Acquire(context.Background())
-	}
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	fmt.Println("has it")
-	select {}
 }
 
 // kinds are the two kinds of lease, to run a test on both. newLease returns a
@@ -156,6 +156,7 @@ func TestCancellation(t *testing.T) {
 			r := <-waiting[i]
 			require.ErrorIs(t, r.err, why)
 			require.ErrorContains(t, r.err, fmt.Sprintf("lease %q: gave up waiting after", l.Name()))
+			require.ErrorContains(t, r.err, fmt.Sprintf(" while held by process %d: no time", os.Getpid()))
 			require.Nil(t, r.release)
 		}
 		require.Empty(t, waiting[2])

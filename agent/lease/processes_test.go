@@ -3,10 +3,12 @@ package lease_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -120,24 +122,86 @@ func TestBusyProcess(t *testing.T) {
 	}
 }
 
+// child returns a process that is this test in another role.
+func child(t *testing.T, role, dir string) *exec.Cmd {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), os.Args[0])
+	c.Env = append(os.Environ(), childRole+"="+role, childDir+"="+dir)
+	c.Stderr = t.Output()
+	return c
+}
+
+// hold is a child that has a token until it is killed.
+func hold(l *lease.Lease, _ string) error {
+	if _, err := l.Acquire(context.Background()); err != nil {
+		return err
+	}
+	fmt.Println("has it")
+	select {}
+}
+
 // holdInChild starts a process that holds the token, for the test to kill.
 func holdInChild(t *testing.T, dir string) (kill func()) {
 	t.Helper()
-	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), childDir+"="+dir)
-	child.Stderr = t.Output()
-	out, err := child.StdoutPipe()
+	c := child(t, "hold", dir)
+	out, err := c.StdoutPipe()
 	require.NoError(t, err)
-	require.NoError(t, child.Start())
+	require.NoError(t, c.Start())
 	kill = sync.OnceFunc(func() {
-		_ = child.Process.Kill()
-		_ = child.Wait()
+		_ = c.Process.Kill()
+		_ = c.Wait()
 	})
 	t.Cleanup(kill)
 	said, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "has it", strings.TrimSpace(said))
 	return kill
+}
+
+const countsPerChild = 10
+
+// count is a child that counts in a file, which goes wrong if two do it at once.
+func count(l *lease.Lease, dir string) error {
+	path := filepath.Join(dir, "count")
+	one := func() error {
+		release, err := l.Acquire(context.Background())
+		if err != nil {
+			return err
+		}
+		defer release()
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(string(text))
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(path, []byte(strconv.Itoa(n+1)), 0o600)
+	}
+	for range countsPerChild {
+		if err := one(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestProcessesExcludeEachOther(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "count")
+	require.NoError(t, os.WriteFile(path, []byte("0"), 0o600))
+	children := make([]*exec.Cmd, 3)
+	for i := range children {
+		children[i] = child(t, "count", dir)
+		require.NoError(t, children[i].Start())
+	}
+	for _, c := range children {
+		require.NoError(t, c.Wait())
+	}
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, strconv.Itoa(len(children)*countsPerChild), string(text))
 }
 
 // A process that is killed leaves no lock behind.
