@@ -34,6 +34,22 @@
 //	run, err := api.Hello.Start(ctx, temporalClient, api.Name{First: "Ada"})
 //	greeting, err := run.Get(ctx)
 //
+// # Messages
+//
+// What a running workflow answers and hears is defined in the same way: a
+// [Query] asks without changing anything, a [Signal] tells without an answer,
+// an [Update] changes the workflow and is answered. The workflow handles them:
+//
+//	err := api.Progress.Handle(ctx, func() (api.State, error) { return state, nil })
+//	err := api.Pause.Handle(ctx, pause, nil)
+//	order, err := api.Orders.Receive(ctx)
+//
+// and anyone with a client and the workflow's id sends them:
+//
+//	state, err := api.Progress.Ask(ctx, temporalClient, id, "")
+//	paused, err := api.Pause.Execute(ctx, temporalClient, id, "", api.PauseRequest{})
+//	err := api.Orders.Send(ctx, temporalClient, id, "", order)
+//
 // # Payloads
 //
 // Inputs and results are JSON. What is registered with the worker takes the raw
