@@ -103,7 +103,7 @@ type pointerValidate struct {
 
 func (p *pointerValidate) Validate() error { return nil }
 
-type secret struct{ number int }
+type secret struct{ number int } //nolint:unused // the suite looks at the type alone
 
 type callback struct {
 	Done func() `json:"done"`
