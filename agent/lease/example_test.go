@@ -15,7 +15,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	gpu, err := lease.New("cuda:0", lease.Options{Dir: dir, Agent: "scgpt"})
 	if err != nil {
