@@ -92,7 +92,7 @@ func TestStartStopStress(t *testing.T) {
 				}
 				var stopper sync.WaitGroup
 				stopper.Go(func() {
-					if i%5 == 0 {
+					if i%5 == 0 { // nothing waits for this: it only moves the moment of the stop
 						time.Sleep(time.Duration(rand.N(500)) * time.Microsecond)
 					}
 					cancel()
