@@ -60,12 +60,14 @@ extern "C" __global__ void __launch_bounds__(256) attend(const void* q, i64 ldq,
 		}
 		__syncwarp();
 		i64 keys = item.y - k0 < 128 ? item.y - k0 : 128;
-		for (int i = 0; i * 32 + lane < dim; i++) {
+		for (int i = 0; i < 8; i++) {
+			if (i * 32 + lane >= dim) break;
 			i64 at = (item.x + k0) * ldkv + column + i * 32 + lane;
 			for (i64 key = 0; key < keys; key++) acc[i] = fmaf(weight[key], load(v, src_type, at + key * ldkv), acc[i]);
 		}
 		__syncwarp();
 	}
 	for (int o = 16; o > 0; o >>= 1) total += __shfl_xor_sync(0xffffffffu, total, o);
-	for (int i = 0; i * 32 + lane < dim; i++) store(out, out_type, row * ldo + column + i * 32 + lane, acc[i] / total);
+	for (int i = 0; i < 8; i++)
+		if (i * 32 + lane < dim) store(out, out_type, row * ldo + column + i * 32 + lane, acc[i] / total);
 }
