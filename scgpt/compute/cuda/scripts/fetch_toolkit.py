@@ -26,6 +26,7 @@ WHEELS = {
     "13": [
         "nvidia-cuda-runtime==13.0.96",
         "nvidia-cuda-crt==13.0.88",
+        "nvidia-cuda-cccl==13.0.85",
         "nvidia-cublas==13.0.2.14",
         "nvidia-cuda-nvrtc==13.0.88",
         "nvidia-cudnn-jit-cu13==9.19.0.56",
@@ -33,6 +34,7 @@ WHEELS = {
     "12": [
         "nvidia-cuda-runtime-cu12==12.9.79",
         "nvidia-cuda-nvcc-cu12==12.9.86",
+        "nvidia-cuda-cccl-cu12==12.9.27",
         "nvidia-cublas-cu12==12.9.1.4",
         "nvidia-cuda-nvrtc-cu12==12.9.86",
         "nvidia-cudnn-jit-cu12==9.19.0.56",
@@ -40,7 +42,8 @@ WHEELS = {
 }
 PTXAS = {"13": "nvidia-cuda-nvcc==13.0.88", "12": "nvidia-cuda-nvcc-cu12==12.9.86"}
 
-HEADER = re.compile(r"/include/(?!cccl/)(.+\.(?:h|hpp|inl))$")
+# Of the C++ libraries (cccl), what the C headers include.
+HEADER = re.compile(r"/include/((?!cccl/|cub/|cuda/|thrust/)[^/]+\.h(?:pp)?|crt/.+\.h(?:pp)?|nv/.+[^/])$")
 LIBRARY = re.compile(r"/lib/(lib(?:cublas|cublasLt|cudnn|nvrtc|nvrtc-builtins)\.so\.[\d.]+)$")
 TOOL = re.compile(r"/bin/(ptxas)$")
 
