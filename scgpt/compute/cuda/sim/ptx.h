@@ -1,0 +1,3 @@
+// Stand-ins for the PTX instructions behind the kernels' small functions.
+#pragma once
+#include "block.h"
