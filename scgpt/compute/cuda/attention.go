@@ -46,7 +46,7 @@ func (d *device) Attention(ctx context.Context, dst, qkv compute.Tensor, cells c
 	if err := compute.CheckAttention(dst, qkv, cells, heads); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -92,7 +92,7 @@ func (d *device) AttentionFirst(ctx context.Context, dst, q, kv compute.Tensor, 
 	if err := compute.CheckAttentionFirst(dst, q, kv, cells, heads); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -224,7 +224,7 @@ func (d *device) AttentionScores(ctx context.Context, dst, qkv compute.Tensor, f
 	if err := compute.CheckAttentionScores(dst, qkv, from, to, heads); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		out, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err

@@ -46,12 +46,14 @@ type device struct {
 	products  map[productKey]*product
 	workspace block
 	pace      pace
+	profile   profile
 	batch     int
 }
 
 var (
 	_ compute.Device    = (*device)(nil)
 	_ compute.Describer = (*device)(nil)
+	_ Profiler          = (*device)(nil)
 )
 
 func (d *device) Class() string    { return d.class }
@@ -135,7 +137,15 @@ func (d *device) start() error {
 	return d.waiter.do(context.Background(), func() error { return d.check(cu.SetCurrentContext(d.context), "cuCtxSetCurrent") })
 }
 
-// run runs an operation on the device's thread.
+// backgroundContext is that of calls which Device gives none.
+var backgroundContext = context.Background()
+
+// operate runs an operation of the Device interface that queues work.
+func (d *device) operate(ctx context.Context, op string, f func() error) error {
+	return d.run(ctx, func() error { return d.timed(op, f) })
+}
+
+// run runs f on the device's thread.
 func (d *device) run(ctx context.Context, f func() error) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -239,6 +249,7 @@ func (d *device) release() error {
 	if d.lost.Load() != nil {
 		return first
 	}
+	note(d.dropMarks())
 	note(d.releaseProducts())
 	note(d.kernels.unload(d))
 	note(d.staging.release(d))

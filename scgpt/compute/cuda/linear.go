@@ -149,7 +149,7 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 	if err := compute.CheckLinear(dst, src, w, bias, act); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err

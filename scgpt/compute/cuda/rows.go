@@ -17,7 +17,7 @@ func (d *device) Embed(ctx context.Context, dst compute.Tensor, e compute.Embedd
 	if err := compute.CheckEmbed(dst, e); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -72,7 +72,7 @@ func (d *device) AddLayerNorm(ctx context.Context, dst, a, b compute.Tensor, nor
 	if err := compute.CheckAddLayerNorm(dst, a, b, norm); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -126,7 +126,7 @@ func (d *device) Normalize(ctx context.Context, dst, src, mean, scale, shift com
 	if err := compute.CheckNormalize(dst, src, mean, scale, shift); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -166,7 +166,7 @@ func (d *device) Pool(ctx context.Context, dst, src compute.Tensor, cells comput
 	if err := compute.CheckPool(dst, src, cells, weights); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -205,7 +205,7 @@ func (d *device) Dot(ctx context.Context, dst, a, b compute.Tensor, cells comput
 	if err := compute.CheckDot(dst, a, b, cells); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
