@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/blas"
 
@@ -29,16 +30,47 @@ const simpleQueries = 8
 // maxSimpleHead is the largest head that the kernel for any size takes.
 const maxSimpleHead = 256
 
-func (d *device) chooseAttention() error { return nil }
+// fusedHeads are the head sizes of kernels/attention.cu.
+var fusedHeads = []int{16, 32, 64, 128}
 
 // attentionFor returns the kernel for a head size and width: the same one for
-// all tokens and for the first ones alone.
+// all tokens and for the first ones alone. It depends on sizes and the GPU, not
+// on what is computed.
 func (d *device) attentionFor(op string, width, heads int) (attention, error) {
 	dim := width / heads
+	canFuse := slices.Contains(fusedHeads, dim) && width%storedColumns == 0
+	if way := d.config.attention; canFuse && (way == auto || way == fused) {
+		a := d.fusedAttention(dim)
+		if a.shared <= d.sharedLimit {
+			return a, d.kernels.loadFused(d, a.kernel, dim, a.shared)
+		}
+	}
 	if dim > maxSimpleHead {
 		return attention{}, &compute.ShapeError{Op: op, Problem: fmt.Sprintf("heads of %d columns; this device takes at most %d", dim, maxSimpleHead)}
 	}
 	return attention{kernel: "attend", queries: simpleQueries, threads: 32 * simpleQueries, shared: 4 * simpleQueries * (dim + 128), any: true}, nil
+}
+
+// fusedAttention returns the launch of a kernel of kernels/attention.cu, as the
+// comments there have it.
+func (d *device) fusedAttention(dim int) attention {
+	a := attention{kernel: fmt.Sprintf("attention_%s_%d", d.precision, dim)}
+	switch d.precision {
+	case compute.FP32:
+		a.queries, a.threads, a.shared = 64, 256, 256*(max(dim, 64)+4)+512*(dim+4)
+		return a
+	case compute.BF16:
+		a.element = bfloat16s
+		a.shared = 512 * dim
+	default:
+		a.shared = 512*dim + 3072
+	}
+	a.threads = 128
+	a.queries = 128
+	if dim == 128 {
+		a.queries = 64
+	}
+	return a
 }
 
 func (d *device) Attention(ctx context.Context, dst, qkv compute.Tensor, cells compute.Layout, heads int) error {

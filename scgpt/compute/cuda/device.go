@@ -38,16 +38,18 @@ type device struct {
 	stream    cu.Stream
 	hasStream bool
 	sms       int
-	memory    arena
-	kernels   kernels
-	staging   staging
-	blas      *blas.Standard
-	matmul    matmul
-	products  map[productKey]*product
-	workspace block
-	pace      pace
-	profile   profile
-	batch     int
+	// sharedLimit is the largest dynamic shared memory of a block, in bytes.
+	sharedLimit int
+	memory      arena
+	kernels     kernels
+	staging     staging
+	blas        *blas.Standard
+	matmul      matmul
+	products    map[productKey]*product
+	workspace   block
+	pace        pace
+	profile     profile
+	batch       int
 }
 
 var (
@@ -58,6 +60,10 @@ var (
 
 func (d *device) Class() string    { return d.class }
 func (d *device) BatchTokens() int { return d.batch }
+
+// maxSharedOptin is CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, which
+// gorgonia.org/cu lacks.
+const maxSharedOptin cu.DeviceAttribute = 97
 
 // workspaceBytes is what cuBLAS may use beside its operands; NVIDIA's advice
 // for Hopper.
@@ -83,6 +89,7 @@ func (d *device) start() error {
 	}
 	d.arch = 10*attribute(cu.ComputeCapabilityMajor, "compute capability") + attribute(cu.ComputeCapabilityMinor, "compute capability")
 	d.sms = attribute(cu.MultiprocessorCount, "multiprocessors")
+	d.sharedLimit = attribute(maxSharedOptin, "shared memory")
 	clock := attribute(cu.ClockRate, "clock rate")
 	if err != nil {
 		return err
@@ -127,9 +134,6 @@ func (d *device) start() error {
 		return err
 	}
 	if err := d.startProducts(); err != nil {
-		return err
-	}
-	if err := d.chooseAttention(); err != nil {
 		return err
 	}
 	d.class = fmt.Sprintf("cuda/sm%d%s/%s", d.arch, d.config.variant(), d.precision)
