@@ -5,6 +5,7 @@ package cuda
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -143,6 +144,11 @@ func (d *device) start() error {
 
 // backgroundContext is that of calls which Device gives none.
 var backgroundContext = context.Background()
+
+// log tells choices that matter to speed, at the level of debugging.
+func (d *device) log(message string, args ...any) {
+	slog.Debug("cuda: "+message, append([]any{"device", d.label}, args...)...)
+}
 
 // operate runs an operation of the Device interface that queues work.
 func (d *device) operate(ctx context.Context, op string, f func() error) error {

@@ -129,10 +129,11 @@ func (d *device) product(key productKey) (*product, error) {
 		}
 		if p.adopt(d.matmul, square, d.workspace.bytes) {
 			d.products[key] = p
+			d.log("product", "shape", name, "adopted", p.algorithm)
 			return p, nil
 		}
 	}
-	found, code := p.choose(d.matmul, d.workspace.bytes)
+	found, code := p.choose(d.matmul, d.workspace.bytes, d.config.algorithm)
 	if code != 0 || !found {
 		p.free()
 		if code == 0 {
@@ -141,6 +142,7 @@ func (d *device) product(key productKey) (*product, error) {
 		return nil, d.checkLibrary("cuBLAS", code, "cublasLtMatmulAlgoGetHeuristic(%s)", name)
 	}
 	d.products[key] = p
+	d.log("product", "shape", name, "chosen", p.algorithm)
 	return p, nil
 }
 
@@ -149,7 +151,7 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 	if err := compute.CheckLinear(dst, src, w, bias, act); err != nil {
 		return err
 	}
-	return d.operate(ctx, op, func() error {
+	return d.operate(ctx, fmt.Sprintf("%s %d to %d", op, w.In(), w.Out()), func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err

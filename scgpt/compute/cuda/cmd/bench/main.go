@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -30,10 +31,10 @@ import (
 )
 
 type settings struct {
-	device, precisions, lengths, file, vocab string
-	seconds                                  float64
-	inFlight                                 int
-	profile                                  bool
+	device, precisions, lengths, lengthsFile, file, vocab string
+	seconds                                               float64
+	inFlight                                              int
+	profile                                               bool
 }
 
 func main() {
@@ -41,12 +42,17 @@ func main() {
 	flag.StringVar(&s.device, "device", "cuda:0", "device, with options as in cuda:0,batch=65536")
 	flag.StringVar(&s.precisions, "precisions", "fp32,tf32,bf16", "precisions to measure")
 	flag.StringVar(&s.lengths, "lengths", "300,768,1200", "tokens of a cell")
+	flag.StringVar(&s.lengthsFile, "lengths-file", "", "JSON list with the tokens of the cells of a file")
 	flag.StringVar(&s.file, "file", "", "an .h5ad file to embed")
 	flag.StringVar(&s.vocab, "vocab", "", "vocab.json of that file's model")
 	flag.Float64Var(&s.seconds, "seconds", 2, "how long each measurement takes")
 	flag.IntVar(&s.inFlight, "in-flight", 2, "forward passes at a time")
 	flag.BoolVar(&s.profile, "profile", true, "also measure each operation")
+	verbose := flag.Bool("v", false, "log the choice of algorithms")
 	flag.Parse()
+	if *verbose {
+		slog.SetLogLoggerLevel(slog.LevelDebug)
+	}
 	if err := run(s); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -72,7 +78,7 @@ func run(s settings) (err error) {
 			return err
 		}
 	}
-	for _, p := range strings.Split(s.precisions, ",") {
+	for p := range strings.SplitSeq(s.precisions, ",") {
 		if err := measure(s, dir, shape, compute.Precision(p)); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
@@ -116,16 +122,28 @@ func measure(s settings, dir string, shape checkpointtest.Model, p compute.Preci
 		"load_s": time.Since(loading).Seconds(), "device": about.Name, "driver": about.Driver, "runtime": about.Runtime,
 		"memory_used_gb": float64(about.MemoryUsed) / 1e9,
 	})
-	for _, text := range strings.Split(s.lengths, ",") {
+	for text := range strings.SplitSeq(s.lengths, ",") {
+		if text == "" {
+			continue
+		}
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			return err
 		}
-		lengths := make([]int, max(1, dev.BatchTokens()/n))
-		for i := range lengths {
-			lengths[i] = n
+		if err := forward(s, m, dev, shape, text, randomCells(shape.Vocab, fill(dev.BatchTokens(), []int{n}))); err != nil {
+			return err
 		}
-		if err := forward(s, m, dev, shape, text, randomCells(shape.Vocab, lengths)); err != nil {
+	}
+	if s.lengthsFile != "" {
+		data, err := os.ReadFile(s.lengthsFile)
+		if err != nil {
+			return err
+		}
+		var lengths []int
+		if err := json.Unmarshal(data, &lengths); err != nil {
+			return fmt.Errorf("%s: %w", s.lengthsFile, err)
+		}
+		if err := forward(s, m, dev, shape, s.lengthsFile, randomCells(shape.Vocab, fill(dev.BatchTokens(), lengths))); err != nil {
 			return err
 		}
 	}
@@ -133,6 +151,19 @@ func measure(s settings, dir string, shape checkpointtest.Model, p compute.Preci
 		return embedFile(s, dir, dev)
 	}
 	return nil
+}
+
+// fill repeats lengths up to a number of tokens.
+func fill(tokens int, lengths []int) (filled []int) {
+	for sum := 0; ; {
+		for _, n := range lengths {
+			if sum+n > tokens && sum > 0 {
+				return filled
+			}
+			filled = append(filled, n)
+			sum += n
+		}
+	}
 }
 
 func randomCells(vocab int, lengths []int) tokens.Packed {
