@@ -23,6 +23,8 @@ type attention struct {
 	// types behind its other arguments.
 	element element
 	any     bool
+	// library: cuBLAS and cuDNN instead of a kernel.
+	library bool
 }
 
 const simpleQueries = 8
@@ -44,6 +46,9 @@ func (d *device) attentionFor(op string, width, heads int) (attention, error) {
 		if a.shared <= d.sharedLimit {
 			return a, d.kernels.loadFused(d, a.kernel, dim, a.shared)
 		}
+	}
+	if way := d.config.attention; (way == auto || way == cublas) && dim%8 == 0 && width%storedColumns == 0 {
+		return attention{library: true, queries: libraryQueries, element: d.elementFor(width)}, nil
 	}
 	if dim > maxSimpleHead {
 		return attention{}, &compute.ShapeError{Op: op, Problem: fmt.Sprintf("heads of %d columns; this device takes at most %d", dim, maxSimpleHead)}
@@ -221,6 +226,9 @@ type headArgs struct {
 // attend queues the items of a list, cut into launches of bounded work with a
 // look at the context in between.
 func (d *device) attend(ctx context.Context, a attention, w *worklist, h headArgs) error {
+	if a.library {
+		return d.attendByLibrary(ctx, w, h)
+	}
 	perKey := 4 * float64(a.queries) * float64(h.dim) * float64(h.heads)
 	scale := 1 / math.Sqrt(float64(h.dim))
 	for from := 0; from < len(w.items); {

@@ -46,6 +46,7 @@ type device struct {
 	staging     staging
 	blas        *blas.Standard
 	matmul      matmul
+	library     library
 	products    map[productKey]*product
 	workspace   block
 	pace        pace
@@ -260,6 +261,7 @@ func (d *device) release() error {
 		return first
 	}
 	note(d.dropMarks())
+	note(d.releaseLibrary())
 	note(d.releaseProducts())
 	note(d.kernels.unload(d))
 	note(d.staging.release(d))
