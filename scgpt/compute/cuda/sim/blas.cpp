@@ -50,7 +50,7 @@ std::vector<float> pack(const void* p, long ld, bool kContiguous, long rows, lon
 
 constexpr int width = 16;
 
-// dot sums in sixteen parts; start turns them round, and so changes the order.
+// dot sums in sixteen parts, which it adds up beginning with start.
 float dot(const float* a, const float* b, long k, int start) {
 	float s[width] = {};
 	long l = 0;
@@ -66,14 +66,13 @@ float dot(const float* a, const float* b, long k, int start) {
 struct Work {
 	const Product* p;
 	std::vector<float> a, b;
-	int start;
 };
 
 void column(void* arg, uint64_t j) {
 	auto& w = *static_cast<Work*>(arg);
 	auto& p = *w.p;
 	for (long i = 0; i < p.m; i++) {
-		float v = p.alpha * dot(&w.a[size_t(i * p.k)], &w.b[j * uint64_t(p.k)], p.k, w.start);
+		float v = p.alpha * dot(&w.a[size_t(i * p.k)], &w.b[j * uint64_t(p.k)], p.k, p.order);
 		if (p.beta != 0) v += p.beta * load(p.c, i + long(j) * p.ldc, p.cd);
 		if (p.bias) v += load(p.bias, i, p.cd);
 		if (p.relu) v = v > 0 ? v : 0;
@@ -90,7 +89,7 @@ void column(void* arg, uint64_t j) {
 
 void multiply(const Product& p) {
 	if (p.m == 0 || p.n == 0) return;
-	Work w{&p, pack(p.a, p.lda, p.transA, p.m, p.k, p.ab, p.tf32), pack(p.b, p.ldb, !p.transB, p.n, p.k, p.ab, p.tf32), int((p.m * 7 + p.n * 5) % width)};
+	Work w{&p, pack(p.a, p.lda, p.transA, p.m, p.k, p.ab, p.tf32), pack(p.b, p.ldb, !p.transB, p.n, p.k, p.ab, p.tf32)};
 	if (p.m * p.n * p.k < 20000) {
 		for (long j = 0; j < p.n; j++) column(&w, uint64_t(j));
 	} else {

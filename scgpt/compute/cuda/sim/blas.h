@@ -23,11 +23,15 @@ struct Product {
 	bool tf32; // round float factors to 10 bits of mantissa, as the tensor cores do
 	const void* bias; // one number per row of C, of the type of C; or null
 	bool relu;
+	int order; // in which the terms are added up, from 0 to 15
 };
 
-// multiply adds up in float32, each number in an order that is fixed by the
-// shape alone, and differs between shapes: as cuBLAS chooses kernels by shape,
-// so a caller who wants the same bytes must give it the same shape.
+// orderFor is what stands for cuBLAS' choice of a kernel: it differs between
+// shapes, so that a caller who wants the same bytes must give the same shape, or,
+// to cuBLASLt, the same algorithm.
+inline int orderFor(long m, long n) { return int((m * 7 + n * 5) % 16); }
+
+// multiply adds up in float32.
 __attribute__((visibility("default"))) void multiply(const Product&);
 
 } // namespace sim

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # build.sh TOOLKIT OUT: builds the simulated device into OUT: libcuda.so.1,
-# libcublas, libcublasLt and libcudnn, with the kernels of ../kernels in them.
+# libcublas, libcublasLt and libcudnn, with the kernels of ../kernels and the probes in them.
 #   TOOLKIT  a folder from ../scripts/fetch_toolkit.py (headers only are used)
 #   SANITIZE=address  with the address sanitizer, for binaries run with its
 #                     runtime preloaded (see README.md)
@@ -76,7 +76,7 @@ run() { # at most two at a time
 	fi
 }
 objects=()
-for source in "$kernels"/*.cu; do
+for source in "$kernels"/*.cu "$here/probe.cu"; do
 	name=$(basename "$source" .cu)
 	kernel "$source"
 	run compile "$work/$name.cpp" "$work/kernel_$name.o" -DTROUPE_SIMULATION -Wno-unused

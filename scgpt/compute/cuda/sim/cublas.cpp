@@ -88,7 +88,7 @@ static cublasStatus_t batched(cublasHandle_t h, const char* call, cublasOperatio
 	if (m < 0 || n < 0 || k < 0 || count < 0 || lda < rowsA || ldb < rowsB || ldc < m) return CUBLAS_STATUS_INVALID_VALUE;
 	for (int i = 0; i < count && m && n; i++) {
 		auto at = [i](const void* p, long long stride, Type t) { return static_cast<const char*>(p) + i * stride * long(bytes(t)); };
-		Product p{ta != 0, tb != 0, m, n, k, alpha, beta, at(a, sa, ab), lda, at(b, sb, ab), ldb, at(c, sc, cc), ldc, const_cast<char*>(at(c, sc, cc)), ldc, ab, cc, tf32 && ab == Type::f32, nullptr, false};
+		Product p{ta != 0, tb != 0, m, n, k, alpha, beta, at(a, sa, ab), lda, at(b, sb, ab), ldb, at(c, sc, cc), ldc, const_cast<char*>(at(c, sc, cc)), ldc, ab, cc, tf32 && ab == Type::f32, nullptr, false, orderFor(m, n)};
 		if (!owned(p.a, span(rowsA, colsA, lda, ab)) || !owned(p.b, span(rowsB, colsB, ldb, ab)) || !owned(p.d, span(m, n, ldc, cc))) {
 			say("%s: matrix %d of %d lies outside the device's allocations", call, i, count);
 			lose(700, "illegal address");

@@ -72,7 +72,7 @@ cublasStatus_t checked(const MatmulDesc& d, const Layout& a, const Layout& b, co
 	// What the tensor cores' kernels ask of bfloat16: rows of a multiple of 16 bytes.
 	if (ta == Type::bf16 && (a.ld % 8 || b.ld % 8 || out.ld % 8)) return CUBLAS_STATUS_NOT_SUPPORTED;
 	*p = {transA, transB, long(m), long(n), long(k), 1, 0, nullptr, a.ld, nullptr, b.ld, nullptr, c.ld, nullptr, out.ld, ta, td, d.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && ta == Type::f32,
-		biased ? d.bias : nullptr, relu};
+		biased ? d.bias : nullptr, relu, orderFor(long(m), long(n))};
 	return biased && !d.bias ? CUBLAS_STATUS_INVALID_VALUE : CUBLAS_STATUS_SUCCESS;
 }
 
@@ -204,7 +204,7 @@ API cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t d, cub
 	if (!copy.bias) copy.bias = &copy; // need not be set yet
 	if (auto s = checked(copy, *of(a), *of(b), *of(c), *of(out), &p)) return s;
 	memset(results, 0, sizeof *results);
-	results[0].algo.data[0] = 1;
+	results[0].algo.data[0] = 1 + uint64_t(p.order);
 	results[0].state = CUBLAS_STATUS_SUCCESS;
 	results[0].wavesCount = 1;
 	*found = 1;
@@ -233,7 +233,7 @@ API cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t d, cublasLtMa
 }
 
 API cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t d, const void* alpha, const void* a, cublasLtMatrixLayout_t la, const void* b, cublasLtMatrixLayout_t lb, const void* beta, const void* c,
-	cublasLtMatrixLayout_t lc, void* out, cublasLtMatrixLayout_t lout, const cublasLtMatmulAlgo_t*, void* workspace, size_t workspaceBytes, cudaStream_t stream) {
+	cublasLtMatrixLayout_t lc, void* out, cublasLtMatrixLayout_t lout, const cublasLtMatmulAlgo_t* algo, void* workspace, size_t workspaceBytes, cudaStream_t stream) {
 	if (auto s = enterLt("cublasLtMatmul")) return s;
 	if (!h) return CUBLAS_STATUS_NOT_INITIALIZED;
 	Product p;
@@ -244,6 +244,8 @@ API cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t d, const void* alpha
 	p.b = b;
 	p.c = c;
 	p.d = out;
+	if (algo) p.order = int(algo->data[0]) - 1;
+	if (p.order < 0 || p.order > 15) return CUBLAS_STATUS_INVALID_VALUE;
 	size_t biasBytes = p.bias ? size_t(p.m) * (p.cd == Type::f32 ? 4 : 2) : 0;
 	auto outside = [](const char* what) {
 		say("cublasLtMatmul: %s lies outside the device's allocations", what);
