@@ -56,6 +56,7 @@ func Run(t *testing.T, config Config) {
 		{"Pool", testPool},
 		{"Read", testRead},
 		{"SameBytes", testSameBytes},
+		{"Sequence", testSequence},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

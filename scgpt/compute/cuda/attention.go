@@ -38,7 +38,7 @@ var fusedHeads = []int{16, 32, 64, 128}
 // attentionFor returns the kernel for a head size and width: the same one for
 // all tokens and for the first ones alone. It depends on sizes and the GPU, not
 // on what is computed.
-func (d *device) attentionFor(op string, width, heads int) (attention, error) {
+func (d *core) attentionFor(op string, width, heads int) (attention, error) {
 	dim := width / heads
 	canFuse := slices.Contains(fusedHeads, dim) && width%storedColumns == 0
 	if way := d.config.attention; canFuse && (way == auto || way == fused) {
@@ -58,7 +58,7 @@ func (d *device) attentionFor(op string, width, heads int) (attention, error) {
 
 // fusedAttention returns the launch of a kernel of kernels/attention.cu, as the
 // comments there have it.
-func (d *device) fusedAttention(dim int) attention {
+func (d *core) fusedAttention(dim int) attention {
 	a := attention{kernel: fmt.Sprintf("attention_%s_%d", d.precision, dim)}
 	switch d.precision {
 	case compute.FP32:
@@ -179,7 +179,7 @@ func (d *device) AttentionFirst(ctx context.Context, dst, q, kv compute.Tensor, 
 }
 
 // attentionSource returns numbers in the type that a kernel reads.
-func (d *device) attentionSource(a attention, v view, n int) (view, func(), error) {
+func (d *core) attentionSource(a attention, v view, n int) (view, func(), error) {
 	if a.any || v.element == a.element {
 		return v, func() {}, nil
 	}
@@ -197,7 +197,7 @@ func (d *device) attentionSource(a attention, v view, n int) (view, func(), erro
 
 // attentionTarget returns where a kernel may write its type, and what to call
 // behind it.
-func (d *device) attentionTarget(a attention, v view, n int) (view, func(error) error, error) {
+func (d *core) attentionTarget(a attention, v view, n int) (view, func(error) error, error) {
 	if a.any || v.element == a.element {
 		return v, func(err error) error { return err }, nil
 	}
@@ -225,7 +225,7 @@ type headArgs struct {
 
 // attend queues the items of a list, cut into launches of bounded work with a
 // look at the context in between.
-func (d *device) attend(ctx context.Context, a attention, w *worklist, h headArgs) error {
+func (d *core) attend(ctx context.Context, a attention, w *worklist, h headArgs) error {
 	if a.library {
 		return d.attendByLibrary(ctx, w, h)
 	}
@@ -299,7 +299,7 @@ func (d *device) AttentionScores(ctx context.Context, dst, qkv compute.Tensor, f
 			if err := d.blas.Err(); err != nil {
 				return d.checkLibrary("cuBLAS", statusCode(err), "cublasSgemm(%d × %d, depth %d)", m, m, dim)
 			}
-			if err := d.pace.spend(d, 2*float64(m)*float64(m)*float64(dim)); err != nil {
+			if err := d.pace.spend(d.core, 2*float64(m)*float64(m)*float64(dim)); err != nil {
 				return err
 			}
 		}

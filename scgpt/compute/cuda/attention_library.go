@@ -30,7 +30,7 @@ type library struct {
 // numbers from one row to the next.
 type rowsKey struct{ rows, cols, ld int }
 
-func (d *device) startLibrary() (err error) {
+func (d *core) startLibrary() (err error) {
 	l := &d.library
 	if l.ready {
 		return nil
@@ -56,7 +56,7 @@ func (d *device) startLibrary() (err error) {
 	return nil
 }
 
-func (d *device) releaseLibrary() error {
+func (d *core) releaseLibrary() error {
 	l := &d.library
 	for _, t := range l.rows {
 		if code := destroyDescriptor(t); code != 0 {
@@ -74,7 +74,7 @@ func (d *device) releaseLibrary() error {
 
 // softmax replaces rows by their softmax. cuDNN works on the default stream,
 // which waits for ours and ours for it.
-func (d *device) softmax(at uint64, key rowsKey) error {
+func (d *core) softmax(at uint64, key rowsKey) error {
 	t := d.library.rows[key]
 	if t == nil {
 		var err error
@@ -93,7 +93,7 @@ func (d *device) softmax(at uint64, key rowsKey) error {
 
 // attendByLibrary computes attention item by item: scores = queries·keysᵀ for
 // all heads in one batch, their softmax, and its product with the values.
-func (d *device) attendByLibrary(ctx context.Context, w *worklist, h headArgs) error {
+func (d *core) attendByLibrary(ctx context.Context, w *worklist, h headArgs) error {
 	if err := d.startLibrary(); err != nil {
 		return err
 	}

@@ -16,9 +16,18 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 )
 
-// device is one GPU. All calls of CUDA run on its thread, and all work on the
-// GPU in the order of its stream.
+// device is one GPU as its users see it: the methods of compute.Device. They may
+// be called from any goroutine; what they do runs on the core's thread.
 type device struct {
+	*core
+	// inline says that this is the device of a sequence: its methods are
+	// called on the thread already.
+	inline bool
+}
+
+// core is one GPU. All calls of CUDA run on its thread, and all work on the GPU
+// in the order of its stream. Its methods are for that thread.
+type core struct {
 	config    config
 	precision compute.Precision
 	label     string // "cuda:0 (NVIDIA H100)"
@@ -56,6 +65,7 @@ type device struct {
 
 var (
 	_ compute.Device    = (*device)(nil)
+	_ compute.Sequencer = (*device)(nil)
 	_ compute.Describer = (*device)(nil)
 	_ Profiler          = (*device)(nil)
 )
@@ -72,7 +82,7 @@ const maxSharedOptin cu.DeviceAttribute = 97
 const workspaceBytes = 32 << 20
 
 // start opens the GPU, on the device's thread.
-func (d *device) start() error {
+func (d *core) start() error {
 	var err error
 	if d.gpu, err = cu.GetDevice(d.config.ordinal); err != nil {
 		return d.check(err, "cuDeviceGet(%d)", d.config.ordinal)
@@ -147,7 +157,7 @@ func (d *device) start() error {
 var backgroundContext = context.Background()
 
 // log tells choices that matter to speed, at the level of debugging.
-func (d *device) log(message string, args ...any) {
+func (d *core) log(message string, args ...any) {
 	slog.Debug("cuda: "+message, append([]any{"device", d.label}, args...)...)
 }
 
@@ -161,6 +171,12 @@ func (d *device) run(ctx context.Context, f func() error) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	if d.inline {
+		if err := d.usable(); err != nil {
+			return err
+		}
+		return f()
+	}
 	return d.thread.do(ctx, func() error {
 		if err := d.usable(); err != nil {
 			return err
@@ -172,7 +188,21 @@ func (d *device) run(ctx context.Context, f func() error) error {
 	})
 }
 
-func (d *device) usable() error {
+// InFlight implements compute.Sequencer: while the GPU computes one pass, the
+// next one is queued.
+func (d *device) InFlight() int { return 2 }
+
+// Sequence implements compute.Sequencer.
+func (d *device) Sequence(ctx context.Context, f func(compute.Device) error) error {
+	return d.run(ctx, func() error {
+		inner := &device{core: d.core, inline: true}
+		// Whoever keeps it has an ordinary device.
+		defer func() { inner.inline = false }()
+		return f(inner)
+	})
+}
+
+func (d *core) usable() error {
 	if d.closed.Load() {
 		return errClosed
 	}
@@ -185,7 +215,7 @@ func (d *device) usable() error {
 // check turns a status of gorgonia.org/cu or a code of this package's own calls
 // into an error that says what was called. A fault that ends the context marks
 // the device as lost.
-func (d *device) check(err error, call string, args ...any) error {
+func (d *core) check(err error, call string, args ...any) error {
 	if err == nil {
 		return nil
 	}
@@ -196,14 +226,14 @@ func (d *device) check(err error, call string, args ...any) error {
 	return d.fault(e)
 }
 
-func (d *device) checkCode(code int, call string, args ...any) error {
+func (d *core) checkCode(code int, call string, args ...any) error {
 	if code == 0 {
 		return nil
 	}
 	return d.fault(&callError{device: d.label, call: fmt.Sprintf(call, args...), library: "CUDA", code: code, name: driverErrorName(code)})
 }
 
-func (d *device) fault(e *callError) error {
+func (d *core) fault(e *callError) error {
 	if !e.lost() {
 		return e
 	}
@@ -214,7 +244,7 @@ func (d *device) fault(e *callError) error {
 
 // checkLibrary does so for cuBLAS and cuDNN. When they fail, the fault may be
 // the GPU's: the stream tells.
-func (d *device) checkLibrary(library string, code int, call string, args ...any) error {
+func (d *core) checkLibrary(library string, code int, call string, args ...any) error {
 	if code == 0 {
 		return nil
 	}
@@ -244,7 +274,7 @@ func (d *device) Close() error {
 
 // release undoes what start did. A lost device gives nothing back: its context
 // refuses every call, and the process that must end anyway frees it.
-func (d *device) release() error {
+func (d *core) release() error {
 	if d.lost.Load() != nil {
 		return nil
 	}

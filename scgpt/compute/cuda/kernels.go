@@ -44,7 +44,7 @@ var programs = []struct {
 	{"attend.cu", []string{"attend"}},
 }
 
-func (k *kernels) load(d *device) error {
+func (k *kernels) load(d *core) error {
 	k.functions = make(map[string]cu.Function)
 	for _, p := range programs {
 		if err := k.loadProgram(d, p.file, p.functions); err != nil {
@@ -55,7 +55,7 @@ func (k *kernels) load(d *device) error {
 }
 
 // loadFused loads an attention kernel when heads of its size first appear.
-func (k *kernels) loadFused(d *device, function string, dim, shared int) error {
+func (k *kernels) loadFused(d *core, function string, dim, shared int) error {
 	if _, ok := k.functions[function]; ok {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (k *kernels) loadFused(d *device, function string, dim, shared int) error {
 	return d.checkCode(setSharedBytes(k.functions[function], shared), "cuFuncSetAttribute(%s, %d bytes of shared memory)", function, shared)
 }
 
-func (k *kernels) loadProgram(d *device, file string, functions []string, options ...string) error {
+func (k *kernels) loadProgram(d *core, file string, functions []string, options ...string) error {
 	ptx, err := compile(file, d.arch, options...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.label, err)
@@ -85,7 +85,7 @@ func (k *kernels) loadProgram(d *device, file string, functions []string, option
 	return nil
 }
 
-func (k *kernels) unload(d *device) (err error) {
+func (k *kernels) unload(d *core) (err error) {
 	for _, m := range k.modules {
 		if e := d.check(m.Unload(), "cuModuleUnload"); err == nil {
 			err = e
@@ -163,7 +163,7 @@ func number(f float64) uint64 { return math.Float64bits(f) }
 func ceil(n, by int) int      { return (n + by - 1) / by }
 
 // launch queues a kernel. shared is the dynamic shared memory in bytes.
-func (d *device) launch(name string, gridX, gridY, threads, shared int, args ...uint64) error {
+func (d *core) launch(name string, gridX, gridY, threads, shared int, args ...uint64) error {
 	var params [20]unsafe.Pointer
 	for i := range args {
 		params[i] = unsafe.Pointer(&args[i])

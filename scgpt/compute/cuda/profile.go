@@ -65,7 +65,7 @@ func (d *device) StopProfile() (times map[string]OpTime, err error) {
 	return times, err
 }
 
-func (d *device) dropMarks() error {
+func (d *core) dropMarks() error {
 	for i := range d.profile.marks {
 		m := &d.profile.marks[i]
 		if err := d.check(cu.DestroyEvent(&m.from), "cuEventDestroy"); err != nil {
@@ -80,7 +80,7 @@ func (d *device) dropMarks() error {
 }
 
 // timed runs an operation between two events if a profile is wanted.
-func (d *device) timed(op string, f func() error) error {
+func (d *core) timed(op string, f func() error) error {
 	if !d.profile.on {
 		return f()
 	}
