@@ -32,7 +32,7 @@ type Cells struct {
 // InvalidDataError for one that cannot be read, has no such layer or column, or
 // too few genes that the model knows.
 func (e *Engine) Open(path string, opts Options) (_ *Cells, err error) {
-	opts = opts.withDefaults()
+	opts = opts.WithDefaults()
 	f, err := anndata.Open(path)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (e *Engine) OpenIntegration(ctx context.Context, path string, opts Options,
 		return nil, nil, err
 	}
 	opts.Genes = choice.Genes
-	if err := c.use(opts.withDefaults()); err != nil {
+	if err := c.use(opts.WithDefaults()); err != nil {
 		return nil, nil, err
 	}
 	return c, choice, nil
