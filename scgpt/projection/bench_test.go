@@ -33,3 +33,16 @@ func BenchmarkPCA(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkUMAP(b *testing.B) {
+	for _, cells := range []int{1000, 10000} {
+		b.Run(fmt.Sprintf("cells=%d", cells), func(b *testing.B) {
+			x := kinds(cells, 50, 12)
+			for b.Loop() {
+				if _, err := projection.UMAP(b.Context(), x, projection.UMAPOptions{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
