@@ -20,8 +20,9 @@ type Cells struct {
 	file      *anndata.File
 	matrix    *anndata.Matrix
 	tokenizer *tokens.Tokenizer
-	// known are all genes that the model knows; the tokenizer may use fewer.
+	// known are all genes that the model knows, used those of the tokenizer.
 	known   *tokens.GeneMap
+	used    *tokens.GeneMap
 	batches *Batches // nil without a column of them
 	// unchosen is why the cells cannot be embedded yet.
 	unchosen error
@@ -108,6 +109,7 @@ func (c *Cells) use(opts Options) (err error) {
 	if c.tokenizer, err = tokens.New(genes, c.engine.tokenOptions(opts)); err != nil {
 		return &Error{c.file.Path(), err.Error()}
 	}
+	c.used = genes
 	return nil
 }
 

@@ -38,10 +38,10 @@ func (c *Cells) Texts(column string) ([]string, error) {
 // Names returns the names of the cells, the index of obs.
 func (c *Cells) Names() ([]string, error) { return c.file.Obs().Index() }
 
-// Truth reads a column of obs. types are those that labels are chosen from. With
-// column "" it takes celltype or cell_type, and returns nil where neither is
-// there, or where its values are none of types, or too many for types: then it
-// speaks of something else.
+// Truth reads a column of obs. types are those that labels are chosen from, nil
+// where any will do. With column "" it takes celltype or cell_type, and returns
+// nil where neither is there, or where its values are none of types, or too many
+// for types: then it speaks of something else.
 func (c *Cells) Truth(column string, types []string) (*Truth, error) {
 	named := column != ""
 	if !named {
@@ -62,7 +62,7 @@ func (c *Cells) Truth(column string, types []string) (*Truth, error) {
 		}
 		return nil, &Error{c.file.Path(), fmt.Sprintf("obs[%q] holds %d different values, more than the %d types that can be compared: is it a column of cell types?", column, n, evaluate.MaxLabels)}
 	}
-	if !named && !slices.ContainsFunc(t.Types, func(s string) bool { return slices.Contains(types, s) }) {
+	if !named && types != nil && !slices.ContainsFunc(t.Types, func(s string) bool { return slices.Contains(types, s) }) {
 		return nil, nil
 	}
 	return t, nil
