@@ -1,0 +1,25 @@
+package compute
+
+import "fmt"
+
+// OutOfMemoryError says that an operation or a tensor did not fit into the
+// device's memory. The device is as it was and can be used: a smaller batch may
+// fit.
+type OutOfMemoryError struct {
+	// Device is the device, such as "cuda:0 (NVIDIA H100)".
+	Device string
+	// Need is what was asked for, in bytes.
+	Need int64
+	// Used and Limit are what was taken, by this device's tensors, and what
+	// they may take together, in bytes.
+	Used, Limit int64
+}
+
+func (e *OutOfMemoryError) Error() string {
+	return fmt.Sprintf("compute: %s is out of memory: %s needed, %s of %s in use; a smaller batch may fit", e.Device, mebibytes(e.Need), mebibytes(e.Used), mebibytes(e.Limit))
+}
+
+// ErrorType returns "OutOfMemoryError": another attempt may find more memory.
+func (e *OutOfMemoryError) ErrorType() string { return "OutOfMemoryError" }
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
