@@ -27,7 +27,7 @@ func TestBaseline(t *testing.T) {
 	require.Equal(t, 50, b.Components)
 	require.Equal(t, 10, b.Neighbors)
 	eng := load(t, "tiny_scgpt", compute.Options{})
-	truth, err := open(t, eng, pbmc, engine.Options{Task: engine.Annotate}).Truth("")
+	truth, err := open(t, eng, pbmc, engine.Options{Task: engine.Annotate}).Truth("", nil)
 	require.NoError(t, err)
 	s, err := evaluate.Classification(truth.Types, b.Labels.Types)
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestBaselineOfTheReferenceItself(t *testing.T) {
 	require.Equal(t, 300, b.Genes)
 	require.Equal(t, 300, b.Components)
 	c := open(t, load(t, "tiny_scgpt", compute.Options{}), train, engine.Options{Task: engine.Annotate})
-	truth, err := c.Truth("")
+	truth, err := c.Truth("", nil)
 	require.NoError(t, err)
 	require.Equal(t, truth.Types, b.Labels.Types)
 }

@@ -20,8 +20,9 @@ type Cells struct {
 	file      *anndata.File
 	matrix    *anndata.Matrix
 	tokenizer *tokens.Tokenizer
-	// known are all genes that the model knows; the tokenizer may use fewer.
+	// known are all genes that the model knows, used those of the tokenizer.
 	known   *tokens.GeneMap
+	used    *tokens.GeneMap
 	batches *Batches // nil without a column of them
 	// unchosen is why the cells cannot be embedded yet.
 	unchosen error
@@ -32,7 +33,7 @@ type Cells struct {
 // InvalidDataError for one that cannot be read, has no such layer or column, or
 // too few genes that the model knows.
 func (e *Engine) Open(path string, opts Options) (_ *Cells, err error) {
-	opts = opts.withDefaults()
+	opts = opts.WithDefaults()
 	f, err := anndata.Open(path)
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func (e *Engine) OpenIntegration(ctx context.Context, path string, opts Options,
 		return nil, nil, err
 	}
 	opts.Genes = choice.Genes
-	if err := c.use(opts.withDefaults()); err != nil {
+	if err := c.use(opts.WithDefaults()); err != nil {
 		return nil, nil, err
 	}
 	return c, choice, nil
@@ -108,6 +109,7 @@ func (c *Cells) use(opts Options) (err error) {
 	if c.tokenizer, err = tokens.New(genes, c.engine.tokenOptions(opts)); err != nil {
 		return &Error{c.file.Path(), err.Error()}
 	}
+	c.used = genes
 	return nil
 }
 

@@ -65,7 +65,8 @@ func (e *Engine) Label(emb *Embeddings) (*Labels, error) {
 
 // Summary counts labels.
 type Summary struct {
-	// Types are those given, in alphabetical order.
+	// Types are those given, in alphabetical order, without
+	// neighbors.Unassigned, which Counts has too.
 	Types  []string
 	Counts map[string]int
 	// MeanConfidence is the mean over all cells, TypeConfidence that over the
@@ -90,6 +91,7 @@ func (l *Labels) Summary() Summary {
 		s.TypeConfidence[t] /= float64(n)
 	}
 	s.Types = slices.AppendSeq([]string{}, maps.Keys(s.Counts))
+	s.Types = slices.DeleteFunc(s.Types, func(t string) bool { return t == neighbors.Unassigned })
 	slices.Sort(s.Types)
 	return s
 }

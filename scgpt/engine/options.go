@@ -68,7 +68,8 @@ type Options struct {
 	Batches Names `json:"batches,omitempty"`
 }
 
-func (o Options) withDefaults() Options {
+// WithDefaults returns the options with what they leave open filled in.
+func (o Options) WithDefaults() Options {
 	if o.Task == "" {
 		o.Task = Embed
 	}

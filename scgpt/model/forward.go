@@ -12,9 +12,11 @@ import (
 
 // Forward runs the model on a batch of packed cells. A batch larger than
 // [Model.BatchTokens] is cut at cell borders, so that memory does not grow with
-// it; a cell's result has the same bytes in every batch. It returns an
-// [*Error] for a batch or options that do not fit the model, and the context's
-// cause soon after the context ends.
+// it; a cell's result has the same bytes in every batch. Cells that do not fit
+// into the device's memory together are run in smaller batches, and the batches
+// after them too. It returns an [*Error] for a batch or options that do not fit
+// the model, a [*compute.OutOfMemoryError] where a single cell does not fit, and
+// the context's cause soon after the context ends.
 func (m *Model) Forward(ctx context.Context, batch tokens.Packed, opts Options) (*Output, error) {
 	if opts.Pooling == "" {
 		opts.Pooling = m.args.CellEmbStyle
@@ -26,10 +28,18 @@ func (m *Model) Forward(ctx context.Context, batch tokens.Packed, opts Options) 
 		return nil, err
 	}
 	out := m.newOutput(batch, opts)
-	for from, to := range pieces(batch.Offsets, m.dev.BatchTokens()) {
-		if err := m.forwardPiece(ctx, batch, from, to, opts, out); err != nil {
+	for from := 0; from < batch.Cells(); {
+		to := pieceEnd(batch.Offsets, from, m.limit.tokens())
+		err := m.forwardPiece(ctx, batch, from, to, opts, out)
+		if isOutOfMemory(err) && to-from > 1 {
+			m.limit.shrink(int(batch.Offsets[to] - batch.Offsets[from]))
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
+		m.limit.fit()
+		from = to
 	}
 	return out, nil
 }
@@ -108,21 +118,14 @@ func (m *Model) newOutput(b tokens.Packed, opts Options) *Output {
 	return out
 }
 
-// pieces cuts a batch into runs of cells from, …, to-1 of at most limit tokens,
-// or of one cell that is longer.
-func pieces(offsets []int32, limit int) func(yield func(from, to int) bool) {
-	return func(yield func(from, to int) bool) {
-		for from := 0; from < len(offsets)-1; {
-			to := from + 1
-			for to < len(offsets)-1 && int(offsets[to+1]-offsets[from]) <= limit {
-				to++
-			}
-			if !yield(from, to) {
-				return
-			}
-			from = to
-		}
+// pieceEnd returns the end of a run of cells from the given one: to such that
+// from, …, to-1 have at most limit tokens, or are one cell that has more.
+func pieceEnd(offsets []int32, from, limit int) (to int) {
+	to = from + 1
+	for to < len(offsets)-1 && int(offsets[to+1]-offsets[from]) <= limit {
+		to++
 	}
+	return to
 }
 
 // piece is a run of cells on the device.
