@@ -24,7 +24,7 @@ type Config struct {
 
 	// Rounding is the largest relative error of a number that the device
 	// stores; 0 means none, which suits float32. A device that stores what
-	// lies between operations in another type names that type's: 2^-9 for
+	// lies between operations in another type names that type's: 2^-8 for
 	// bfloat16.
 	Rounding float64
 }
@@ -56,6 +56,7 @@ func Run(t *testing.T, config Config) {
 		{"Pool", testPool},
 		{"Read", testRead},
 		{"SameBytes", testSameBytes},
+		{"Sequence", testSequence},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ type config struct {
 	attention string
 	rows      int
 	arena     bool
+	algorithm int
 }
 
 // Ways to compute attention.
@@ -71,13 +72,17 @@ func (c *config) set(key, value string) (err error) {
 			return fmt.Errorf("attention is %q, want one of %s", value, strings.Join(ways, ", "))
 		}
 		c.attention = value
+	case "algorithm":
+		if c.algorithm, err = strconv.Atoi(value); err != nil || c.algorithm < 0 || c.algorithm > 15 {
+			return fmt.Errorf("algorithm is %q, want 0 to 15", value)
+		}
 	case "arena":
 		if value != "on" && value != "off" {
 			return fmt.Errorf("arena is %q, want on or off", value)
 		}
 		c.arena = value == "on"
 	default:
-		return fmt.Errorf("unknown option %q; known: memory, batch, attention, rows, arena", key)
+		return fmt.Errorf("unknown option %q; known: memory, batch, attention, rows, algorithm, arena", key)
 	}
 	return nil
 }
@@ -108,6 +113,9 @@ func (c config) variant() string {
 	}
 	if c.rows != rowBlock {
 		v += "-rows" + strconv.Itoa(c.rows)
+	}
+	if c.algorithm != 0 {
+		v += "-algorithm" + strconv.Itoa(c.algorithm)
 	}
 	return v
 }

@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 	}{
 		{compute.FP32, 1e-6, 0},
 		{compute.TF32, 1e-3, 0},
-		{compute.BF16, 1e-2, 1.0 / 512},
+		{compute.BF16, 1e-2, 1.0 / 256},
 	} {
 		t.Run(string(p.precision), func(t *testing.T) {
 			computetest.Run(t, computetest.Config{

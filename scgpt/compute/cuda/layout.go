@@ -12,7 +12,7 @@ import (
 
 // layout holds the offsets of a batch here and on the GPU.
 type layout struct {
-	dev           *device
+	dev           *core
 	cells, tokens int
 	offsets       []int32
 	memory        atomic.Pointer[block] // the offsets on the GPU; nil once freed
@@ -42,12 +42,12 @@ func (d *device) NewLayout(offsets []int32) (compute.Layout, error) {
 	if err := compute.CheckOffsets(offsets); err != nil {
 		return nil, err
 	}
-	l := &layout{dev: d, offsets: slices.Clone(offsets), cells: len(offsets) - 1, tokens: int(offsets[len(offsets)-1])}
+	l := &layout{dev: d.core, offsets: slices.Clone(offsets), cells: len(offsets) - 1, tokens: int(offsets[len(offsets)-1])}
 	b, err := d.allocate(4 * int64(len(offsets)))
 	if err != nil {
 		return nil, err
 	}
-	if err := d.run(context.Background(), func() error { return uploadSlice(d, b.at, l.offsets) }); err != nil {
+	if err := d.run(context.Background(), func() error { return uploadSlice(d.core, b.at, l.offsets) }); err != nil {
 		d.memory.put(b)
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (d *device) NewLayout(offsets []int32) (compute.Layout, error) {
 }
 
 // cells returns a layout of this device and where its offsets are on the GPU.
-func (d *device) cells(op string, l compute.Layout) (*layout, uint64, error) {
+func (d *core) cells(op string, l compute.Layout) (*layout, uint64, error) {
 	own, ok := l.(*layout)
 	if !ok || own.dev != d {
 		return nil, 0, foreign(op, "layout")
@@ -81,7 +81,7 @@ type worklist struct {
 }
 
 // work returns the items of all tokens, at most rows queries each.
-func (d *device) work(l *layout, rows int) (*worklist, error) {
+func (d *core) work(l *layout, rows int) (*worklist, error) {
 	if l.all == nil {
 		items := make([]item, 0, l.tokens/rows+l.cells)
 		for c := range l.cells {
@@ -101,7 +101,7 @@ func (d *device) work(l *layout, rows int) (*worklist, error) {
 
 // firstWork returns the items of the cells' first tokens, whose queries lie
 // one after another.
-func (d *device) firstWork(l *layout) (*worklist, error) {
+func (d *core) firstWork(l *layout) (*worklist, error) {
 	if l.first == nil {
 		items := make([]item, l.cells)
 		for c := range items {
@@ -116,7 +116,7 @@ func (d *device) firstWork(l *layout) (*worklist, error) {
 	return l.first, nil
 }
 
-func (d *device) uploadWork(items []item) (*worklist, error) {
+func (d *core) uploadWork(items []item) (*worklist, error) {
 	b, err := d.allocateHere(16 * int64(len(items)))
 	if err != nil {
 		return nil, err
