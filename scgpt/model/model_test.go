@@ -411,7 +411,7 @@ func TestSmallerBatchesWhenMemoryIsShort(t *testing.T) {
 	t.Parallel()
 	dev := newProbe(t, "cpu")
 	m := loadModel(t, dev, small.open(t))
-	batch := randomCells(1, small.vocab, 40, 3, 30, 2, 7, 8, 9)
+	batch := randomCells(1, small.Vocab, 40, 3, 30, 2, 7, 8, 9)
 	want, err := m.Forward(t.Context(), batch, Options{})
 	require.NoError(t, err)
 
