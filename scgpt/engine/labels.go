@@ -9,9 +9,12 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 )
 
+// Unassigned is the label of a cell that gets no other.
+const Unassigned = neighbors.Unassigned
+
 // Labels are cell types with the confidence in each.
 type Labels struct {
-	// Types holds a cell type per cell.
+	// Types holds a cell type per cell, or [Unassigned].
 	Types []string
 	// Confidence is the softmax probability of the winning class, per cell.
 	Confidence []float32
@@ -27,7 +30,9 @@ func (e *Engine) CanLabel() error {
 }
 
 // Label gives each cell the class with the highest logit; of equal ones the
-// first. It fails where [Engine.CanLabel] does.
+// first. A cell without a gene that the model knows, whose logits say nothing
+// about it, is [Unassigned] with confidence 0. It fails where [Engine.CanLabel]
+// does.
 func (e *Engine) Label(emb *Embeddings) (*Labels, error) {
 	if err := e.CanLabel(); err != nil {
 		return nil, err
@@ -51,6 +56,9 @@ func (e *Engine) Label(emb *Embeddings) (*Labels, error) {
 			sum += math.Exp(float64(v) - float64(logits[best]))
 		}
 		l.Types[i], l.Confidence[i] = names[best], float32(1/sum)
+	}
+	for _, cell := range emb.Empty {
+		l.Types[cell-emb.From], l.Confidence[cell-emb.From] = Unassigned, 0
 	}
 	return l, nil
 }

@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"embed"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -33,8 +34,8 @@ type recording struct {
 	Cases  []probeCase
 }
 
-// probeCase is one run of a kernel of sim/probe.cu: the words that 32 lanes read
-// and those that they write.
+// probeCase is one run of a kernel of sim/probe.cu: the words that its threads
+// read and those that they write.
 type probeCase struct {
 	Kernel string
 	Name   string
@@ -42,8 +43,33 @@ type probeCase struct {
 	// relative to the larger of 1 and the number recorded. Otherwise the bits
 	// are the same.
 	Tolerance float64 `json:",omitempty"`
-	In        []uint32
-	Out       []uint32
+	In, Out   words
+}
+
+// words stand in JSON as base64 of little-endian bytes.
+type words []uint32
+
+func (w words) MarshalJSON() ([]byte, error) {
+	b := make([]byte, 0, 4*len(w))
+	for _, x := range w {
+		b = binary.LittleEndian.AppendUint32(b, x)
+	}
+	return json.Marshal(b)
+}
+
+func (w *words) UnmarshalJSON(text []byte) error {
+	var b []byte
+	if err := json.Unmarshal(text, &b); err != nil {
+		return err
+	}
+	if len(b)%4 != 0 {
+		return fmt.Errorf("%d bytes are not words", len(b))
+	}
+	*w = nil
+	for ; len(b) > 0; b = b[4:] {
+		*w = append(*w, binary.LittleEndian.Uint32(b))
+	}
+	return nil
 }
 
 // TestInstructions holds the stand-ins of the simulated device (sim/ptx.h) to
@@ -69,7 +95,7 @@ func TestInstructions(t *testing.T) {
 		require.NoError(t, json.Unmarshal(data, &r), e.Name())
 		require.NotEmpty(t, r.Cases, e.Name())
 		for _, c := range r.Cases {
-			if p.functions[c.Kernel] == (cu.Function{}) {
+			if _, ok := p.functions[c.Kernel]; !ok {
 				continue // the architecture lacks the instruction
 			}
 			t.Run(fmt.Sprintf("%s %s as sm_%d", c.Kernel, c.Name, r.Arch), func(t *testing.T) {
@@ -85,9 +111,10 @@ func TestInstructions(t *testing.T) {
 
 func (c probeCase) requireSame(t *testing.T, got []uint32) {
 	require.Len(t, got, len(c.Out))
+	each := probeShapes[c.Kernel].out
 	for i, want := range c.Out {
 		if c.Tolerance == 0 {
-			require.Equalf(t, want, got[i], "lane %d, word %d: %#08x, recorded %#08x", i*32/len(got), i%(len(got)/32), got[i], want)
+			require.Equalf(t, want, got[i], "thread %d, word %d: %#08x, recorded %#08x", i/each, i%each, got[i], want)
 			continue
 		}
 		x, w := float64(math.Float32frombits(got[i])), float64(math.Float32frombits(want))
@@ -95,7 +122,7 @@ func (c probeCase) requireSame(t *testing.T, got []uint32) {
 			require.Equal(t, fmt.Sprint(w), fmt.Sprint(x))
 			continue
 		}
-		require.LessOrEqualf(t, math.Abs(x-w), c.Tolerance*max(1, math.Abs(w)), "lane %d, word %d: %v, recorded %v", i*32/len(got), i%(len(got)/32), x, w)
+		require.LessOrEqualf(t, math.Abs(x-w), c.Tolerance*max(1, math.Abs(w)), "thread %d, word %d: %v, recorded %v", i/each, i%each, x, w)
 	}
 }
 
@@ -106,14 +133,17 @@ type prober struct {
 	functions map[string]cu.Function
 }
 
-var probeWords = map[string]struct{ in, out int }{
-	"probe_exp2_approx": {1, 1},
-	"probe_pack_bf16":   {2, 1},
-	"probe_round_tf32":  {1, 1},
-	"probe_ldmatrix":    {4, 8},
-	"probe_mma_bf16":    {10, 4},
-	"probe_mma_tf32":    {10, 4},
-	"probe_cp_async":    {8, 8},
+// probeShapes are the kernels' threads, words in and out of each, and bytes of
+// dynamic shared memory.
+var probeShapes = map[string]struct{ threads, in, out, shared int }{
+	"probe_exp2_approx": {32, 1, 1, 0},
+	"probe_pack_bf16":   {32, 2, 1, 0},
+	"probe_round_tf32":  {32, 1, 1, 0},
+	"probe_ldmatrix":    {32, 4, 8, 0},
+	"probe_mma_bf16":    {32, 10, 4, 0},
+	"probe_mma_tf32":    {32, 10, 4, 0},
+	"probe_cp_async":    {32, 8, 8, 0},
+	"probe_wgmma":       {128, 20, 32, 8192},
 }
 
 func newProber(t *testing.T) *prober {
@@ -139,7 +169,11 @@ func newProber(t *testing.T) *prober {
 	program, err := nvrtc.CreateProgram(string(wrappers)+string(kernels), "probe.cu")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, program.Destroy()) }()
-	if err := program.Compile(fmt.Sprintf("--gpu-architecture=compute_%d", p.arch), "--std=c++17", "--device-as-default-execution-space", "-DHEAD_DIM=0"); err != nil {
+	arch := fmt.Sprintf("--gpu-architecture=compute_%d", p.arch)
+	if p.arch == 90 {
+		arch += "a" // wgmma is not in compute_90
+	}
+	if err := program.Compile(arch, "--std=c++17", "--device-as-default-execution-space", "-DHEAD_DIM=0"); err != nil {
 		log, _ := program.GetLog()
 		require.NoError(t, err, log)
 	}
@@ -148,9 +182,9 @@ func newProber(t *testing.T) *prober {
 	module, err := cu.LoadData(ptx)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, module.Unload()) })
-	for name := range probeWords {
+	for name := range probeShapes {
 		f, err := module.Function(name)
-		if err != nil && p.arch < 80 {
+		if err != nil && (p.arch < 80 || name == "probe_wgmma" && p.arch != 90) {
 			continue
 		}
 		require.NoError(t, err, name)
@@ -160,9 +194,9 @@ func newProber(t *testing.T) *prober {
 }
 
 func (p *prober) run(t *testing.T, kernel string, in []uint32) []uint32 {
-	words := probeWords[kernel]
-	require.Len(t, in, 32*words.in)
-	out := make([]uint32, 32*words.out)
+	shape := probeShapes[kernel]
+	require.Len(t, in, shape.threads*shape.in)
+	out := make([]uint32, shape.threads*shape.out)
 	from, err := cu.MemAlloc(int64(4 * len(in)))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, cu.MemFree(from)) }()
@@ -170,17 +204,21 @@ func (p *prober) run(t *testing.T, kernel string, in []uint32) []uint32 {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, cu.MemFree(to)) }()
 	require.NoError(t, cu.MemcpyHtoD(from, unsafe.Pointer(&in[0]), int64(4*len(in))))
-	require.NoError(t, p.functions[kernel].Launch(1, 1, 1, 32, 1, 1, 0, cu.NoStream, []unsafe.Pointer{unsafe.Pointer(&from), unsafe.Pointer(&to)}))
+	require.NoError(t, p.functions[kernel].Launch(1, 1, 1, shape.threads, 1, 1, shape.shared, cu.NoStream, []unsafe.Pointer{unsafe.Pointer(&from), unsafe.Pointer(&to)}))
 	require.NoError(t, cu.MemcpyDtoH(unsafe.Pointer(&out[0]), to, int64(4*len(out))))
 	return out
 }
 
 func (p *prober) record(t *testing.T, file string) {
-	r := recording{Device: p.name, Arch: p.arch, Cases: probeCases()}
-	for i, c := range r.Cases {
-		r.Cases[i].Out = p.run(t, c.Kernel, c.In)
+	r := recording{Device: p.name, Arch: p.arch}
+	for _, c := range probeCases() {
+		if _, ok := p.functions[c.Kernel]; !ok {
+			continue
+		}
+		c.Out = p.run(t, c.Kernel, c.In)
+		r.Cases = append(r.Cases, c)
 	}
-	data, err := json.Marshal(r)
+	data, err := json.MarshalIndent(r, "", " ")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, append(data, '\n'), 0o644))
 }
@@ -190,15 +228,16 @@ func (p *prober) record(t *testing.T, file string) {
 // conversions.
 func probeCases() []probeCase {
 	rng := rand.New(rand.NewPCG(1, 2))
-	lanes := func(words int, f func(lane, word int) uint32) []uint32 {
-		in := make([]uint32, 0, 32*words)
-		for l := range 32 {
+	threads := func(n, words int, f func(thread, word int) uint32) []uint32 {
+		in := make([]uint32, 0, n*words)
+		for t := range n {
 			for w := range words {
-				in = append(in, f(l, w))
+				in = append(in, f(t, w))
 			}
 		}
 		return in
 	}
+	lanes := func(words int, f func(lane, word int) uint32) []uint32 { return threads(32, words, f) }
 	bits := math.Float32bits
 	bf16 := func(x float32) uint32 { return bits(x) >> 16 }
 	integer := func() float32 { return float32(rng.IntN(17) - 8) }
@@ -229,6 +268,12 @@ func probeCases() []probeCase {
 		{Kernel: "probe_ldmatrix", Name: "places", In: lanes(4, func(l, w int) uint32 { return uint32(l*8+w*2) | uint32(l*8+w*2+1)<<16 })},
 		{Kernel: "probe_cp_async", Name: "places", In: lanes(8, func(l, w int) uint32 { return uint32(l*8 + w) })},
 		{Kernel: "probe_mma_tf32", Name: "low bits", In: mma(integer, func(number func() float32) uint32 { return bits(number()) | 0x1fff })},
+	}
+	for i := range 2 {
+		cases = append(cases,
+			probeCase{Kernel: "probe_wgmma", Name: fmt.Sprint("integers ", i), In: threads(128, 20, func(int, int) uint32 { return two(integer) })},
+			probeCase{Kernel: "probe_wgmma", Name: fmt.Sprint("random ", i), Tolerance: 4e-6, In: threads(128, 20, func(int, int) uint32 { return two(normal) })},
+		)
 	}
 	for i := range 4 {
 		cases = append(cases,

@@ -26,6 +26,10 @@ typedef long long i64;
 #if defined(TROUPE_SIMULATION) || __CUDA_ARCH__ >= 800
 #define TENSOR_CORES 1
 #endif
+// Hopper's own instructions: compiled for compute_90a only.
+#if defined(TROUPE_SIMULATION) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define WARPGROUPS 1
+#endif
 
 #ifndef TROUPE_SIMULATION // which has these as C++
 
@@ -88,6 +92,41 @@ __device__ __forceinline__ unsigned round_tf32(float f) {
 
 #endif
 
+#ifdef WARPGROUPS
+
+// wgmma_64x64 starts d += a·b for the 64 rows of a warpgroup's four warps: a of
+// 64 × 16 bf16 in registers, b of 16 × 64 bf16 in shared memory. Warp w has rows
+// 16·w to 16·w+15; a and, for each 8 columns, d are as in mma_bf16. The
+// descriptor b is matrix_descriptor's; TRANS: 1 if b's rows lie in memory one
+// after another, 0 if its columns do. scale_d is 0 to begin with d = 0.
+template <int TRANS> __device__ __forceinline__ void wgmma_64x64(float (&d)[8][4], const unsigned (&a)[4], unsigned long long b, int scale_d) {
+	asm volatile("{\n"
+	             ".reg .pred p;\n"
+	             "setp.ne.b32 p, %37, 0;\n"
+	             "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+	             "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+	             "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+	             "{%32, %33, %34, %35}, %36, p, 1, 1, %38;\n"
+	             "}\n"
+	             : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]), "+f"(d[1][3]),
+	               "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]),
+	               "+f"(d[4][0]), "+f"(d[4][1]), "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]),
+	               "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3])
+	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(scale_d), "n"(TRANS));
+}
+
+// wgmma_fence orders what was written to registers before the products that use
+// them; wgmma_commit ends a group of products, wgmma_wait waits until at most N
+// groups are under way.
+__device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+__device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+template <int N> __device__ __forceinline__ void wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory"); }
+
+// fence_async makes this thread's writes to shared memory seen by wgmma.
+__device__ __forceinline__ void fence_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+#endif
+
 // exp2_approx is 2^x to about 2 ulp; 0 for -∞.
 __device__ __forceinline__ float exp2_approx(float x) {
 	float r;
@@ -96,6 +135,17 @@ __device__ __forceinline__ float exp2_approx(float x) {
 }
 
 #endif // TROUPE_SIMULATION
+
+#ifdef WARPGROUPS
+
+// matrix_descriptor describes a matrix in shared memory of rows of 128 bytes,
+// chunks permuted as in Tile, in groups of eight rows: PTX ISA, "Matrix
+// Descriptor".
+__device__ __forceinline__ unsigned long long matrix_descriptor(unsigned address) {
+	return (address & 0x3ffff) >> 4 | 1ull << 16 | (1024ull >> 4) << 32 | 1ull << 62;
+}
+
+#endif
 
 #define MINUS_INFINITY __int_as_float(0xff800000)
 
@@ -146,10 +196,11 @@ __device__ __forceinline__ float quad_sum(float v) {
 // Of a warp's M·16 queries, lane l has rows l/4 and l/4+8 of each group of 16;
 // row 2·m+h of its arrays is row m·16 + h·8 + l/4 of the warp's.
 
-// update turns a tile of scores (NT groups of 8 keys) into weights and scales
-// what was summed up before. keys is the number of the tile's keys that exist.
-template <int M, int NT, int DT>
-__device__ __forceinline__ void update(float (&s)[M][NT][4], Softmax (&soft)[2 * M], float (&o)[M][DT][4], int keys, float to_log2) {
+// weigh turns a tile of scores (NT groups of 8 keys) into weights and returns in
+// factor what the sums so far have to be scaled by. keys is the number of the
+// tile's keys that exist.
+template <int M, int NT>
+__device__ __forceinline__ void weigh(float (&s)[M][NT][4], Softmax (&soft)[2 * M], float (&factor)[2 * M], int keys, float to_log2) {
 	const int t = threadIdx.x % 4;
 	if (keys < NT * 8) {
 		for (int m = 0; m < M; m++) {
@@ -160,28 +211,37 @@ __device__ __forceinline__ void update(float (&s)[M][NT][4], Softmax (&soft)[2 *
 			}
 		}
 	}
-	float factor[2 * M];
-	bool changed = false;
 	for (int r = 0; r < 2 * M; r++) {
 		const int m = r / 2, h = r % 2 * 2;
 		float most = fmaxf(s[m][0][h], s[m][0][h + 1]);
 		for (int n = 1; n < NT; n++) most = fmaxf(most, fmaxf(s[m][n][h], s[m][n][h + 1]));
 		factor[r] = soft[r].raise(quad_max(most), to_log2);
-		changed |= factor[r] != 1.0f;
-	}
-	// Where no lane has a new maximum, all factors are one.
-	if (__any_sync(0xffffffffu, changed)) {
-		for (int m = 0; m < M; m++) {
-			for (int n = 0; n < DT; n++) {
-				for (int i = 0; i < 4; i++) o[m][n][i] *= factor[2 * m + i / 2];
-			}
-		}
 	}
 	for (int m = 0; m < M; m++) {
 		for (int n = 0; n < NT; n++) {
 			for (int i = 0; i < 4; i++) s[m][n][i] = soft[2 * m + i / 2].weight(s[m][n][i], to_log2);
 		}
 	}
+}
+
+// rescale multiplies sums by their rows' factors. Where no row of the warp has a
+// new maximum, all factors are one, and nothing is to do.
+template <int M, int DT>
+__device__ __forceinline__ void rescale(float (&o)[M][DT][4], const float (&factor)[2 * M]) {
+	bool changed = false;
+	for (int r = 0; r < 2 * M; r++) changed |= factor[r] != 1.0f;
+	if (!__any_sync(0xffffffffu, changed)) return;
+	for (int m = 0; m < M; m++) {
+		for (int n = 0; n < DT; n++) {
+			for (int i = 0; i < 4; i++) o[m][n][i] *= factor[2 * m + i / 2];
+		}
+	}
+}
+
+// pack_weights makes the left factor of products from 16 keys' weights.
+template <int NT>
+__device__ __forceinline__ void pack_weights(unsigned (&a)[4], const float (&s)[NT][4], int c) {
+	for (int i = 0; i < 4; i++) a[i] = pack_bf16(s[2 * c + i / 2][i % 2 * 2], s[2 * c + i / 2][i % 2 * 2 + 1]);
 }
 
 // Tile is KEYS rows of HD bf16 in shared memory. Chunks of 16 bytes are permuted
@@ -275,15 +335,12 @@ __device__ __forceinline__ void attention_bf16(const unsigned short* q, i64 ldq,
 				}
 			}
 		}
-		update<M, NT, DT>(s, soft, o, item.y - j * KEYS, to_log2);
+		float factor[2 * M];
+		weigh<M, NT>(s, soft, factor, item.y - j * KEYS, to_log2);
+		rescale<M, DT>(o, factor);
 		for (int c = 0; c < KEYS / 16; c++) {
 			unsigned weight[M][4];
-			for (int m = 0; m < M; m++) {
-				for (int i = 0; i < 4; i++) {
-					const float* w = s[m][2 * c + i / 2] + i % 2 * 2;
-					weight[m][i] = pack_bf16(w[0], w[1]);
-				}
-			}
+			for (int m = 0; m < M; m++) pack_weights(weight[m], s[m], c);
 			for (int n = 0; n < DT; n += 2) {
 				unsigned b[4];
 				ldmatrix_x4_trans(b, vt.at(c * 16 + lane % 16, n + lane / 16));
@@ -304,6 +361,111 @@ __device__ __forceinline__ void attention_bf16(const unsigned short* q, i64 ldq,
 		}
 	}
 }
+
+#ifdef WARPGROUPS
+
+// Each warpgroup takes 64 queries. While it computes the weights of one tile, its
+// products of the tile before are under way, and the other warpgroups' products.
+template <int GROUPS, int KEYS, int STAGES>
+__device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq, const unsigned short* k, const unsigned short* v, i64 ldkv, unsigned short* out,
+                                                i64 ldo, int4 item, float to_log2) {
+	constexpr int HD = 64, NT = KEYS / 8, THREADS = 128 * GROUPS;
+	extern __shared__ __align__(1024) uint4 shared[];
+	Tile<HD, KEYS>* keys = (Tile<HD, KEYS>*)shared; // one for each stage, then those of values
+	Tile<HD, KEYS>* values = keys + STAGES;
+	const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+	const int row0 = threadIdx.x / 32 * 16;
+	q += item.z * ldq + blockIdx.y * HD;
+	out += item.z * ldo + blockIdx.y * HD;
+	k += item.x * ldkv + blockIdx.y * HD;
+	v += item.x * ldkv + blockIdx.y * HD;
+
+	const int tiles = (item.y + KEYS - 1) / KEYS;
+	auto load = [&](int j) {
+		if (j < tiles) {
+			i64 from = j * (i64)KEYS;
+			keys[j % STAGES].template load<THREADS>(k + from * ldkv, ldkv, item.y - (int)from);
+			values[j % STAGES].template load<THREADS>(v + from * ldkv, ldkv, item.y - (int)from);
+		}
+		cp_async_commit(); // a group for every tile, if only an empty one
+	};
+	for (int j = 0; j < STAGES - 2; j++) load(j);
+
+	unsigned query[4][4];
+	for (int c = 0; c < 4; c++) {
+		for (int i = 0; i < 4; i++) {
+			int row = row0 + g + i % 2 * 8;
+			query[c][i] = row < item.w ? *(const unsigned*)(q + row * ldq + c * 16 + i / 2 * 8 + t * 2) : 0;
+		}
+	}
+	float o[1][8][4];
+	for (int n = 0; n < 8; n++) {
+		for (int i = 0; i < 4; i++) o[0][n][i] = 0.0f;
+	}
+	Softmax soft[2];
+	float s[1][NT][4], factor[2];
+	unsigned weight[NT / 2][4];
+
+	// score starts the products of the queries and a tile's keys.
+	auto score = [&](int j) {
+		unsigned long long b = matrix_descriptor(shared_address(keys + j % STAGES));
+		for (int n = 0; n < NT / 8; n++) {
+			for (int c = 0; c < 4; c++) wgmma_64x64<0>(*(float(*)[8][4])(s[0] + n * 8), query[c], b + n * (64 * 128 >> 4) + c * (32 >> 4), c);
+		}
+		wgmma_commit();
+	};
+	// multiply starts the products of the weights and a tile's values.
+	auto multiply = [&](int j) {
+		unsigned long long b = matrix_descriptor(shared_address(values + j % STAGES));
+		for (int c = 0; c < NT / 2; c++) wgmma_64x64<1>(o[0], weight[c], b + c * (16 * 128 >> 4), 1);
+		wgmma_commit();
+	};
+	// arrive waits for a tile. Nobody reads the one that is two before it any
+	// more; the values of the one before are still in use.
+	auto arrive = [&](int j) {
+		cp_async_wait<STAGES - 3>();
+		fence_async();
+		__syncthreads();
+		load(j + STAGES - 2);
+	};
+
+	arrive(0);
+	// A warpgroup without queries only loads. The shuffle tells the compiler that
+	// a warp takes one way.
+	if (__shfl_sync(0xffffffffu, row0 / 64 * 64, 0) >= item.w) {
+		for (int j = 1; j < tiles; j++) arrive(j);
+		cp_async_wait<0>();
+		return;
+	}
+	wgmma_fence();
+	score(0);
+	wgmma_wait<0>();
+	weigh<1, NT>(s, soft, factor, item.y, to_log2);
+	for (int c = 0; c < NT / 2; c++) pack_weights(weight[c], s[0], c);
+	for (int j = 1; j < tiles; j++) {
+		arrive(j);
+		wgmma_fence();
+		score(j);
+		multiply(j - 1);
+		wgmma_wait<1>();
+		weigh<1, NT>(s, soft, factor, item.y - j * KEYS, to_log2);
+		wgmma_wait<0>();
+		rescale<1, 8>(o, factor);
+		for (int c = 0; c < NT / 2; c++) pack_weights(weight[c], s[0], c);
+	}
+	wgmma_fence();
+	multiply(tiles - 1);
+	wgmma_wait<0>();
+	cp_async_wait<0>();
+	for (int h = 0; h < 2; h++) {
+		float inverse = 1.0f / quad_sum(soft[h].sum);
+		const int row = row0 + h * 8 + g;
+		if (row >= item.w) continue;
+		for (int n = 0; n < 8; n++) *(unsigned*)(out + row * ldo + n * 8 + t * 2) = pack_bf16(o[0][n][2 * h] * inverse, o[0][n][2 * h + 1] * inverse);
+	}
+}
+
+#endif
 
 // FloatTile is KEYS rows of HD floats, each followed by PAD floats that keep rows
 // in different banks.
@@ -391,7 +553,9 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c], b0, b1);
 			}
 		}
-		update<M, NT, DT>(s, soft, o, item.y - j * KEYS, to_log2);
+		float factor[2 * M];
+		weigh<M, NT>(s, soft, factor, item.y - j * KEYS, to_log2);
+		rescale<M, DT>(o, factor);
 		for (int c = 0; c < NT; c++) {
 			unsigned weight[M][4];
 			for (int m = 0; m < M; m++) {
@@ -550,6 +714,11 @@ KERNELS(32, 2)
 #endif
 #if !defined(HEAD_DIM) || HEAD_DIM == 64
 KERNELS(64, 2)
+#ifdef WARPGROUPS
+extern "C" __global__ void __launch_bounds__(256, 2) attention_wgmma_64(PARAMETERS) { attention_wgmma<2, 64, 4>(ARGUMENTS(unsigned short)); }
+extern "C" __global__ void __launch_bounds__(384, 1) attention_wgmma_64_b(PARAMETERS) { attention_wgmma<3, 64, 4>(ARGUMENTS(unsigned short)); }
+extern "C" __global__ void __launch_bounds__(256, 1) attention_wgmma_64_c(PARAMETERS) { attention_wgmma<2, 128, 3>(ARGUMENTS(unsigned short)); }
+#endif
 #endif
 #if !defined(HEAD_DIM) || HEAD_DIM == 128
 KERNELS(128, 1)

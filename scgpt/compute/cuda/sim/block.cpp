@@ -58,12 +58,6 @@ thread_local Current current;
 
 struct Warp;
 
-struct Copy {
-	void* to;
-	const void* from;
-	unsigned bytes, valid;
-};
-
 struct Thread {
 	void* sp;
 	char* stack;
@@ -71,8 +65,7 @@ struct Thread {
 	Warp* warp;
 	unsigned lane;
 	Dim index;
-	std::vector<Copy> copies; // queued cp.async, oldest first
-	std::vector<size_t> groups; // number of copies up to each commit
+	Async copies, products;
 };
 
 struct Warp {
@@ -95,13 +88,13 @@ constexpr size_t sharedBytes = 232448; // the most that a block can have, of any
 constexpr size_t sharedGuard = 4096;
 constexpr unsigned char sharedPattern = 0xa5;
 
-// Order says in which order the warps of a block run and when cp.async copies:
-// what is right must be right in each. TROUPE_SIM_ORDER chooses: "forward" (the
+// Order says in which order the warps of a block run and when asynchronous
+// instructions do: what is right must be right in each. TROUPE_SIM_ORDER chooses: "forward" (the
 // default), "backward", or a number that seeds a shuffle.
 struct Order {
 	enum { forward, backward, shuffled } kind = forward;
 	unsigned long seed = 0;
-	bool eager = false; // copy when cp.async is issued, not when it is waited for
+	bool eager = false; // asynchronous instructions run when they are issued, not when they are waited for
 };
 
 Order order() {
@@ -242,7 +235,8 @@ void fiberMain() {
 #endif
 	b.kernel->call(b.params);
 	Thread& me = *current.thread;
-	if (!me.copies.empty()) fault(719, "a thread returned with cp.async copies that it never waited for");
+	if (!me.copies.idle()) fault(719, "a thread returned with cp.async copies that it never waited for");
+	if (!me.products.idle()) fault(719, "a thread returned with wgmma products that it never waited for");
 	Warp& w = *me.warp;
 	w.live &= ~(1u << me.lane);
 	w.ready &= ~(1u << me.lane);
@@ -278,7 +272,7 @@ void runBlock(Dim index) {
 		t.lane = i % 32;
 		t.index = {i % dim.x, i / dim.x % dim.y, i / (dim.x * dim.y)};
 		t.copies.clear();
-		t.groups.clear();
+		t.products.clear();
 		t.fake = nullptr;
 		prepareStack(t);
 	}
@@ -450,37 +444,42 @@ void fault(int code, const char* format, ...) {
 	toMain(*current.thread);
 }
 
-static void copyNow(const Copy& c) {
-	memcpy(c.to, c.from, c.valid);
-	memset(static_cast<char*>(c.to) + c.valid, 0, c.bytes - c.valid);
+void Async::issue(std::function<void()> f) {
+	if (order().eager) f();
+	work.push_back(std::move(f));
 }
 
-void asyncCopy(void* shared, const void* global, unsigned bytes, unsigned valid) {
+void Async::commit() { groups.push_back(work.size()); }
+
+void Async::wait(unsigned pending) {
+	if (groups.size() <= pending) return;
+	size_t done = groups.size() - pending, n = groups[done - 1];
+	if (!order().eager) {
+		for (size_t i = 0; i < n; i++) work[i]();
+	}
+	work.erase(work.begin(), work.begin() + long(n));
+	groups.erase(groups.begin(), groups.begin() + long(done));
+	for (size_t& g : groups) g -= n;
+}
+
+void Async::clear() {
+	work.clear();
+	groups.clear();
+}
+
+Async& copies() { return current.thread->copies; }
+Async& products() { return current.thread->products; }
+
+void copyAsync(void* shared, const void* global, unsigned bytes, unsigned valid) {
 	if (bytes != 4 && bytes != 8 && bytes != 16) fault(719, "cp.async of %u bytes", bytes);
 	if (valid > bytes) fault(719, "cp.async of %u of %u bytes", valid, bytes);
 	if (reinterpret_cast<uintptr_t>(shared) % bytes || reinterpret_cast<uintptr_t>(global) % bytes) {
 		fault(716, "cp.async of %u bytes between addresses that are not multiples of it", bytes);
 	}
-	Copy c{shared, global, bytes, valid};
-	if (order().eager) copyNow(c);
-	current.thread->copies.push_back(c);
-}
-
-void asyncCommit() {
-	Thread& t = *current.thread;
-	t.groups.push_back(t.copies.size());
-}
-
-void asyncWait(unsigned pending) {
-	Thread& t = *current.thread;
-	if (t.groups.size() <= pending) return;
-	size_t groups = t.groups.size() - pending, n = t.groups[groups - 1];
-	if (!order().eager) {
-		for (size_t i = 0; i < n; i++) copyNow(t.copies[i]);
-	}
-	t.copies.erase(t.copies.begin(), t.copies.begin() + long(n));
-	t.groups.erase(t.groups.begin(), t.groups.begin() + long(groups));
-	for (size_t& g : t.groups) g -= n;
+	copies().issue([=] {
+		memcpy(shared, global, valid);
+		memset(static_cast<char*>(shared) + valid, 0, bytes - valid);
+	});
 }
 
 void registerKernel(const Kernel* k) {

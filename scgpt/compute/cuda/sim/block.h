@@ -3,7 +3,9 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
 namespace sim {
 
@@ -39,11 +41,25 @@ void collective(unsigned mask, Exchange exchange, void* mine);
 // and the context is lost.
 [[noreturn]] void fault(int code, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
-// asyncCopy queues a cp.async of this thread, or does it at once where the
-// order of execution says so; see order().
-void asyncCopy(void* shared, const void* global, unsigned bytes, unsigned valid);
-void asyncCommit();
-void asyncWait(unsigned pending); // until at most so many groups are pending
+// An Async is what a thread has under way of one kind of asynchronous
+// instruction: a GPU may run it when it is issued, or as late as the wait for
+// its group, so the simulation does either; see Order in block.cpp.
+class Async {
+	std::vector<std::function<void()>> work;
+	std::vector<size_t> groups; // number of pieces up to each commit
+
+public:
+	void issue(std::function<void()>);
+	void commit();
+	void wait(unsigned pending); // until at most so many groups are under way
+	void clear();
+	bool idle() const { return work.empty(); }
+};
+Async& copies();   // of this thread: cp.async
+Async& products(); // wgmma
+
+// copyAsync is a cp.async of bytes, those behind valid being zeros.
+void copyAsync(void* shared, const void* global, unsigned bytes, unsigned valid);
 
 // A Kernel is one __global__ function of the kernel sources.
 struct Kernel {

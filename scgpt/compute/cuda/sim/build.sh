@@ -76,7 +76,9 @@ run() { # at most two at a time
 	fi
 }
 objects=()
-for source in "$kernels"/*.cu "$here/probe.cu"; do
+# The probes use the functions of the attention kernels.
+{ printf '#define HEAD_DIM 0\n' && cat "$kernels/attention.cu" "$here/probe.cu"; } >"$work/probe.cu"
+for source in "$kernels"/*.cu "$work/probe.cu"; do
 	name=$(basename "$source" .cu)
 	kernel "$source"
 	run compile "$work/$name.cpp" "$work/kernel_$name.o" -DTROUPE_SIMULATION -Wno-unused

@@ -74,3 +74,28 @@ extern "C" __global__ void probe_cp_async(const unsigned* in, unsigned* out) {
 }
 
 #endif
+
+#if defined(TROUPE_SIMULATION) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+// 128 threads. 20 words in: a, then the thread's part of 64 rows of 128 bytes in
+// shared memory. 32 words out: the product with columns 16 to 31 of the 64 rows,
+// plus the product with rows 16 to 31 of the 64 columns.
+extern "C" __global__ void probe_wgmma(const unsigned* in, unsigned* out) {
+	extern __shared__ __align__(1024) unsigned rows[];
+	const unsigned* x = in + threadIdx.x * 20;
+	unsigned a[4] = {x[0], x[1], x[2], x[3]};
+	for (int i = 0; i < 16; i++) rows[threadIdx.x * 16 + i] = x[4 + i];
+	fence_async();
+	__syncthreads();
+	float d[8][4];
+	for (int i = 0; i < 32; i++) d[i / 4][i % 4] = 1e30f;
+	unsigned long long b = matrix_descriptor(shared_address(rows));
+	wgmma_fence();
+	wgmma_64x64<0>(d, a, b + (32 >> 4), 0);
+	wgmma_64x64<1>(d, a, b + (16 * 128 >> 4), 1);
+	wgmma_commit();
+	wgmma_wait<0>();
+	for (int i = 0; i < 32; i++) out[threadIdx.x * 32 + i] = __float_as_uint(d[i / 4][i % 4]);
+}
+
+#endif

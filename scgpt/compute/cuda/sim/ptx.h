@@ -11,9 +11,9 @@
 
 // --- cp.async
 
-static inline void cp_async16(void* shared, const void* global, bool valid) { sim::asyncCopy(shared, global, 16, valid ? 16 : 0); }
-static inline void cp_async_commit() { sim::asyncCommit(); }
-template <int N> static inline void cp_async_wait() { sim::asyncWait(N); }
+static inline void cp_async16(void* shared, const void* global, bool valid) { sim::copyAsync(shared, global, 16, valid ? 16 : 0); }
+static inline void cp_async_commit() { sim::copies().commit(); }
+template <int N> static inline void cp_async_wait() { sim::copies().wait(N); }
 
 namespace sim {
 
@@ -117,7 +117,76 @@ inline void mmaTF32Exchange(void* const lanes[32]) {
 	}
 }
 
+// --- wgmma, for the 16 rows of one warp
+
+struct GroupMultiply {
+	float* d;
+	const unsigned* a;
+	unsigned long long b;
+	int scale;
+	char* shared;
+};
+
+// A matrix of rows of 128 bytes in groups of eight, whose 16-byte chunks are
+// permuted by the row's place in its group (PTX ISA, "Matrix Descriptor",
+// swizzling mode 1). Where the descriptor begins within a row, the permutation
+// still goes by the address.
+template <bool TRANS> void wgmmaExchange(void* const lanes[32]) {
+	static thread_local float a[16][16], b[16][64];
+	float d[16][64];
+	auto& first = *static_cast<GroupMultiply*>(lanes[0]);
+	unsigned start = unsigned(first.b & 0x3fff) << 4, group = unsigned(first.b >> 32 & 0x3fff) << 4;
+	if (first.b >> 62 != 1) fault(719, "wgmma: swizzling mode %d is not simulated", int(first.b >> 62));
+	for (int k = 0; k < 16; k++) {
+		for (int n = 0; n < 64; n++) {
+			unsigned row = unsigned(TRANS ? k : n), column = unsigned(TRANS ? n : k);
+			unsigned at = start + row / 8 * group + row % 8 * 128 + column * 2;
+			at ^= at >> 3 & 0x70;
+			uint16_t v;
+			memcpy(&v, first.shared + at, 2);
+			b[k][n] = floatOf(uint32_t(v) << 16);
+		}
+	}
+	for (int l = 0; l < 32; l++) {
+		auto& x = *static_cast<GroupMultiply*>(lanes[l]);
+		if (x.b != first.b || x.scale != first.scale) fault(719, "wgmma: the lanes give different descriptors");
+		int g = l / 4, t = l % 4 * 2;
+		for (int i = 0; i < 4; i++) {
+			a[g + i % 2 * 8][t + i / 2 * 8] = floatOf(x.a[i] << 16);
+			a[g + i % 2 * 8][t + i / 2 * 8 + 1] = floatOf(x.a[i] & 0xffff0000u);
+		}
+		for (int n = 0; n < 8; n++) {
+			for (int i = 0; i < 4; i++) d[g + i / 2 * 8][n * 8 + t + i % 2] = x.scale ? x.d[n * 4 + i] : 0;
+		}
+	}
+	for (int i = 0; i < 16; i++) {
+		float sum[64] = {};
+		for (int k = 0; k < 16; k++) {
+			for (int n = 0; n < 64; n++) sum[n] += a[i][k] * b[k][n];
+		}
+		for (int n = 0; n < 64; n++) d[i][n] += sum[n];
+	}
+	for (int l = 0; l < 32; l++) {
+		int g = l / 4, t = l % 4 * 2;
+		for (int n = 0; n < 8; n++) {
+			for (int i = 0; i < 4; i++) static_cast<GroupMultiply*>(lanes[l])->d[n * 4 + i] = d[g + i / 2 * 8][n * 8 + t + i % 2];
+		}
+	}
+}
+
 } // namespace sim
+
+// Addresses in shared memory count from the beginning of the dynamic part.
+static inline unsigned shared_address(const void* p) { return unsigned(static_cast<const char*>(p) - sim::current.dynamicShared); }
+
+template <int TRANS> static inline void wgmma_64x64(float (&d)[8][4], const unsigned (&a)[4], unsigned long long b, int scale_d) {
+	sim::GroupMultiply x{d[0], a, b, scale_d, sim::current.dynamicShared};
+	sim::products().issue([x]() mutable { sim::collective(~0u, sim::wgmmaExchange<TRANS != 0>, &x); });
+}
+static inline void wgmma_fence() {}
+static inline void wgmma_commit() { sim::products().commit(); }
+template <int N> static inline void wgmma_wait() { sim::products().wait(N); }
+static inline void fence_async() {}
 
 static inline void ldmatrix_x4(unsigned (&r)[4], const void* row) { sim::ldmatrix<false>(r, row); }
 static inline void ldmatrix_x4_trans(unsigned (&r)[4], const void* row) { sim::ldmatrix<true>(r, row); }
