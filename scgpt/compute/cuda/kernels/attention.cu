@@ -18,7 +18,7 @@
 // size HD. -DHEAD_DIM=n compiles that size alone.
 //
 // launch: attention_bf16_{16,32,64} BM=128 threads=128, _128 BM=64 threads=128; shared = 512·HD
-// launch: attention_tf32_{16,32,64} BM=128 threads=128, _128 BM=64 threads=128; shared = 512·HD + 3072
+// launch: attention_tf32_{16,32,64} BM=128 threads=128, _128 BM=64 threads=128; shared = 512·HD + 5120
 // launch: attention_fp32_{16,32,64,128} BM=64 threads=256; shared = 256·(max(HD, 64) + 4) + 512·(HD + 4)
 
 typedef long long i64;
@@ -63,7 +63,7 @@ __device__ __forceinline__ void ldmatrix_x4_trans(unsigned (&r)[4], const void* 
 // (g+8, same); b (rows, column) (2t 2t+1, g), (2t+8 2t+9, g); d (g, 2t), (g, 2t+1),
 // (g+8, 2t), (g+8, 2t+1).
 __device__ __forceinline__ void mma_bf16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-	asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+	asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
 	             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
 	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
@@ -71,7 +71,7 @@ __device__ __forceinline__ void mma_bf16(float (&d)[4], const unsigned (&a)[4], 
 // mma_tf32 is d += a·b for a of 16 × 8 and b of 8 × 8 tf32: a holds (g, t),
 // (g+8, t), (g, t+4), (g+8, t+4), b (t, g), (t+4, g), d as in mma_bf16.
 __device__ __forceinline__ void mma_tf32(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-	asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+	asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
 	             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
 	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
@@ -80,13 +80,6 @@ __device__ __forceinline__ void mma_tf32(float (&d)[4], const unsigned (&a)[4], 
 __device__ __forceinline__ unsigned pack_bf16(float lo, float hi) {
 	unsigned r;
 	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
-	return r;
-}
-
-// round_tf32 rounds to the nearest tf32, ties away from zero.
-__device__ __forceinline__ unsigned round_tf32(float f) {
-	unsigned r;
-	asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(f));
 	return r;
 }
 
@@ -122,6 +115,11 @@ __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.a
 __device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int N> __device__ __forceinline__ void wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory"); }
 
+// pin keeps the compiler from moving what computes x behind what follows.
+template <int N> __device__ __forceinline__ void pin(float (&x)[N][4]) {
+	for (int n = 0; n < N; n++) asm volatile("" : "+f"(x[n][0]), "+f"(x[n][1]), "+f"(x[n][2]), "+f"(x[n][3])::"memory");
+}
+
 // fence_async makes this thread's writes to shared memory seen by wgmma.
 __device__ __forceinline__ void fence_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
@@ -148,6 +146,10 @@ __device__ __forceinline__ unsigned long long matrix_descriptor(unsigned address
 #endif
 
 #define MINUS_INFINITY __int_as_float(0xff800000)
+
+// round_tf32 rounds to the nearest tf32, ties away from zero: tensor cores drop
+// the lower 13 bits. An addition is cheaper than the conversion.
+__device__ __forceinline__ unsigned round_tf32(float f) { return __float_as_uint(f) + 0x1000; }
 
 // Slack is how far, in powers of two, a score may exceed the subtracted maximum
 // before the sums are scaled down to a new one. Weights reach 2^8 then, which
@@ -196,21 +198,24 @@ __device__ __forceinline__ float quad_sum(float v) {
 // Of a warp's M·16 queries, lane l has rows l/4 and l/4+8 of each group of 16;
 // row 2·m+h of its arrays is row m·16 + h·8 + l/4 of the warp's.
 
-// weigh turns a tile of scores (NT groups of 8 keys) into weights and returns in
-// factor what the sums so far have to be scaled by. keys is the number of the
-// tile's keys that exist.
+// mask makes the scores of keys that do not exist -∞: those of a tile from
+// number keys on.
 template <int M, int NT>
-__device__ __forceinline__ void weigh(float (&s)[M][NT][4], Softmax (&soft)[2 * M], float (&factor)[2 * M], int keys, float to_log2) {
+__device__ __forceinline__ void mask(float (&s)[M][NT][4], int keys) {
 	const int t = threadIdx.x % 4;
-	if (keys < NT * 8) {
-		for (int m = 0; m < M; m++) {
-			for (int n = 0; n < NT; n++) {
-				for (int i = 0; i < 4; i++) {
-					if (n * 8 + 2 * t + i % 2 >= keys) s[m][n][i] = MINUS_INFINITY;
-				}
+	for (int m = 0; m < M; m++) {
+		for (int n = 0; n < NT; n++) {
+			for (int i = 0; i < 4; i++) {
+				if (n * 8 + 2 * t + i % 2 >= keys) s[m][n][i] = MINUS_INFINITY;
 			}
 		}
 	}
+}
+
+// weigh turns a tile of scores (NT groups of 8 keys) into weights and returns in
+// factor what the sums so far have to be scaled by.
+template <int M, int NT>
+__device__ __forceinline__ void weigh(float (&s)[M][NT][4], Softmax (&soft)[2 * M], float (&factor)[2 * M], float to_log2) {
 	for (int r = 0; r < 2 * M; r++) {
 		const int m = r / 2, h = r % 2 * 2;
 		float most = fmaxf(s[m][0][h], s[m][0][h + 1]);
@@ -255,16 +260,28 @@ struct Tile {
 		constexpr int chunks = HD / 8, rows = chunks < 8 ? 8 / chunks : 1; // rows in 128 bytes
 		return x + row * HD + (chunk ^ (row / rows & (chunks < 8 ? chunks - 1 : 7))) * 8;
 	}
+};
 
-	// load starts the copy of rows 0 to n-1 of a matrix; the rest becomes zeros.
-	template <int THREADS>
-	__device__ __forceinline__ void load(const unsigned short* from, i64 ld, int n) {
-		constexpr int chunks = HD / 8;
-		for (int i = threadIdx.x; i < KEYS * chunks; i += THREADS) {
-			int row = i / chunks, chunk = i % chunks;
-			bool valid = row < n;
-			cp_async16(at(row, chunk), from + (valid ? row : 0) * ld + chunk * 8, valid);
+// Loader copies a matrix to shared memory, tile by tile: what it leaves over of
+// a tile of KEYS rows becomes zeros. Each thread copies the same chunk of every
+// STEP-th row.
+template <class T, int HD, int KEYS, int THREADS>
+struct Loader {
+	static constexpr int CHUNK = 16 / sizeof(T), CHUNKS = HD / CHUNK, STEP = THREADS / CHUNKS;
+	static_assert(KEYS % STEP == 0, "threads take whole rows");
+	const T* from;
+	i64 step;
+	int left; // rows, less those above the thread's first
+
+	__device__ __forceinline__ Loader(const T* matrix, i64 ld, int rows)
+	    : from(matrix + threadIdx.x / CHUNKS * ld + threadIdx.x % CHUNKS * CHUNK), step(STEP * ld), left(rows - (int)threadIdx.x / CHUNKS) {}
+
+	template <class To> __device__ __forceinline__ void next(To& tile) {
+		for (int i = 0; i < KEYS / STEP; i++) {
+			cp_async16(tile.at(threadIdx.x / CHUNKS + i * STEP, threadIdx.x % CHUNKS), from, i * STEP < left);
+			from += step;
 		}
+		left -= KEYS;
 	}
 };
 
@@ -284,8 +301,9 @@ __device__ __forceinline__ void attention_bf16(const unsigned short* q, i64 ldq,
 	k += item.x * ldkv + blockIdx.y * HD;
 	v += item.x * ldkv + blockIdx.y * HD;
 
-	keys[0].template load<128>(k, ldkv, item.y);
-	values[0].template load<128>(v, ldkv, item.y);
+	Loader<unsigned short, HD, KEYS, 128> next_keys(k, ldkv, item.y), next_values(v, ldkv, item.y);
+	next_keys.next(keys[0]);
+	next_values.next(values[0]);
 	cp_async_commit();
 
 	unsigned query[M][HD / 16][4];
@@ -311,9 +329,8 @@ __device__ __forceinline__ void attention_bf16(const unsigned short* q, i64 ldq,
 		cp_async_wait<0>();
 		__syncthreads();
 		if (j + 1 < tiles) {
-			i64 next = (j + 1) * (i64)KEYS;
-			keys[(j + 1) % 2].template load<128>(k + next * ldkv, ldkv, item.y - (int)next);
-			values[(j + 1) % 2].template load<128>(v + next * ldkv, ldkv, item.y - (int)next);
+			next_keys.next(keys[(j + 1) % 2]);
+			next_values.next(values[(j + 1) % 2]);
 			cp_async_commit();
 		}
 		if (!active) continue;
@@ -336,7 +353,8 @@ __device__ __forceinline__ void attention_bf16(const unsigned short* q, i64 ldq,
 			}
 		}
 		float factor[2 * M];
-		weigh<M, NT>(s, soft, factor, item.y - j * KEYS, to_log2);
+		if (item.y - j * KEYS < KEYS) mask<M, NT>(s, item.y - j * KEYS);
+		weigh<M, NT>(s, soft, factor, to_log2);
 		rescale<M, DT>(o, factor);
 		for (int c = 0; c < KEYS / 16; c++) {
 			unsigned weight[M][4];
@@ -364,12 +382,14 @@ __device__ __forceinline__ void attention_bf16(const unsigned short* q, i64 ldq,
 
 #ifdef WARPGROUPS
 
+template <bool B> struct Bool { static constexpr bool value = B; };
+
 // Each warpgroup takes 64 queries. While it computes the weights of one tile, its
 // products of the tile before are under way, and the other warpgroups' products.
 template <int GROUPS, int KEYS, int STAGES>
 __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq, const unsigned short* k, const unsigned short* v, i64 ldkv, unsigned short* out,
                                                 i64 ldo, int4 item, float to_log2) {
-	constexpr int HD = 64, NT = KEYS / 8, THREADS = 128 * GROUPS;
+	constexpr int HD = 64, NT = KEYS / 8;
 	extern __shared__ __align__(1024) uint4 shared[];
 	Tile<HD, KEYS>* keys = (Tile<HD, KEYS>*)shared; // one for each stage, then those of values
 	Tile<HD, KEYS>* values = keys + STAGES;
@@ -381,11 +401,11 @@ __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq
 	v += item.x * ldkv + blockIdx.y * HD;
 
 	const int tiles = (item.y + KEYS - 1) / KEYS;
+	Loader<unsigned short, HD, KEYS, 128 * GROUPS> next_keys(k, ldkv, item.y), next_values(v, ldkv, item.y);
 	auto load = [&](int j) {
 		if (j < tiles) {
-			i64 from = j * (i64)KEYS;
-			keys[j % STAGES].template load<THREADS>(k + from * ldkv, ldkv, item.y - (int)from);
-			values[j % STAGES].template load<THREADS>(v + from * ldkv, ldkv, item.y - (int)from);
+			next_keys.next(keys[j % STAGES]);
+			next_values.next(values[j % STAGES]);
 		}
 		cp_async_commit(); // a group for every tile, if only an empty one
 	};
@@ -440,19 +460,34 @@ __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq
 	wgmma_fence();
 	score(0);
 	wgmma_wait<0>();
-	weigh<1, NT>(s, soft, factor, item.y, to_log2);
+	if (item.y < KEYS) mask<1, NT>(s, item.y);
+	weigh<1, NT>(s, soft, factor, to_log2);
 	for (int c = 0; c < NT / 2; c++) pack_weights(weight[c], s[0], c);
-	for (int j = 1; j < tiles; j++) {
+	// step turns the scores of tile j into weights while the products of the tile
+	// before are computed.
+	auto step = [&](int j, auto last) {
 		arrive(j);
 		wgmma_fence();
 		score(j);
 		multiply(j - 1);
 		wgmma_wait<1>();
-		weigh<1, NT>(s, soft, factor, item.y - j * KEYS, to_log2);
-		wgmma_wait<0>();
-		rescale<1, 8>(o, factor);
+		if constexpr (last.value) mask<1, NT>(s, item.y - j * KEYS);
+		weigh<1, NT>(s, soft, factor, to_log2);
+		// Waiting in both branches keeps the compiler from waiting before the
+		// weights are computed.
+		pin(s[0]);
+		if (__any_sync(0xffffffffu, factor[0] != 1.0f || factor[1] != 1.0f)) {
+			wgmma_wait<0>();
+			for (int n = 0; n < 8; n++) {
+				for (int i = 0; i < 4; i++) o[0][n][i] *= factor[i / 2];
+			}
+		} else {
+			wgmma_wait<0>();
+		}
 		for (int c = 0; c < NT / 2; c++) pack_weights(weight[c], s[0], c);
-	}
+	};
+	for (int j = 1; j < tiles - 1; j++) step(j, Bool<false>());
+	if (tiles > 1) step(tiles - 1, Bool<true>());
 	wgmma_fence();
 	multiply(tiles - 1);
 	wgmma_wait<0>();
@@ -473,28 +508,23 @@ template <int HD, int KEYS, int PAD>
 struct FloatTile {
 	float x[KEYS * (HD + PAD)];
 
-	__device__ __forceinline__ float* at(int row, int column) { return x + row * (HD + PAD) + column; }
-
-	template <int THREADS>
-	__device__ __forceinline__ void load(const float* from, i64 ld, int n) {
-		constexpr int chunks = HD / 4;
-		for (int i = threadIdx.x; i < KEYS * chunks; i += THREADS) {
-			int row = i / chunks, chunk = i % chunks;
-			bool valid = row < n;
-			cp_async16(at(row, chunk * 4), from + (valid ? row : 0) * ld + chunk * 4, valid);
-		}
-	}
+	__device__ __forceinline__ float* column(int row, int column) { return x + row * (HD + PAD) + column; }
+	__device__ __forceinline__ float* at(int row, int chunk) { return column(row, chunk * 4); }
 };
 
-// The order of the columns of a and rows of b within an mma is free as long as
-// both agree. Here place t is column 2·t and place t+4 column 2·t+1: that is how
-// a result lies in the registers (so that weights need no exchange between lanes),
-// and it makes pairs of loads of keys one.
+// The order of the columns of a and the rows of b within an mma is free as long
+// as both agree, and so is which column of the result stands for which. Here
+// loads of four floats in a row serve several products:
+//   scores: with 16 dimensions at a time, place t is dimension 4·t and place t+4
+//   dimension 4·t+1; in a second product they are 4·t+2 and 4·t+3;
+//   result: place t is key 2·t and place t+4 key 2·t+1, which is how weights lie
+//   in the registers; column g of product n is dimension 32·(n/4) + 4·g + n%4.
+// Head sizes of 16 have two products instead of four: 16·(n/2) + 2·g + n%2.
 template <int HD, int M>
 __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const float* k, const float* v, i64 ldkv, float* out, i64 ldo, int4 item, float to_log2) {
-	constexpr int KEYS = 32, NT = KEYS / 8, DT = HD / 8;
+	constexpr int KEYS = 32, NT = KEYS / 8, DT = HD / 8, RUN = HD % 32 ? 2 : 4;
 	extern __shared__ uint4 shared[];
-	FloatTile<HD, KEYS, 8>* keys = (FloatTile<HD, KEYS, 8>*)shared;
+	FloatTile<HD, KEYS, 16>* keys = (FloatTile<HD, KEYS, 16>*)shared;
 	FloatTile<HD, KEYS, 4>* values = (FloatTile<HD, KEYS, 4>*)(keys + 2);
 	const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
 	const int row0 = threadIdx.x / 32 * (M * 16);
@@ -504,18 +534,21 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 	k += item.x * ldkv + blockIdx.y * HD;
 	v += item.x * ldkv + blockIdx.y * HD;
 
-	keys[0].template load<128>(k, ldkv, item.y);
-	values[0].template load<128>(v, ldkv, item.y);
+	Loader<float, HD, KEYS, 128> next_keys(k, ldkv, item.y), next_values(v, ldkv, item.y);
+	next_keys.next(keys[0]);
+	next_values.next(values[0]);
 	cp_async_commit();
 
 	unsigned query[M][DT][4];
 	for (int m = 0; m < M; m++) {
-		for (int c = 0; c < DT; c++) {
+		for (int c = 0; c < DT; c += 2) {
 			for (int h = 0; h < 2; h++) {
 				int row = row0 + m * 16 + h * 8 + g;
-				float2 pair = row < item.w ? *(const float2*)(q + row * ldq + c * 8 + t * 2) : make_float2(0.0f, 0.0f);
-				query[m][c][h] = round_tf32(pair.x);
-				query[m][c][2 + h] = round_tf32(pair.y);
+				float4 x = row < item.w ? *(const float4*)(q + row * ldq + c * 8 + t * 4) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+				query[m][c][h] = round_tf32(x.x);
+				query[m][c][2 + h] = round_tf32(x.y);
+				query[m][c + 1][h] = round_tf32(x.z);
+				query[m][c + 1][2 + h] = round_tf32(x.w);
 			}
 		}
 	}
@@ -532,13 +565,12 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 		cp_async_wait<0>();
 		__syncthreads();
 		if (j + 1 < tiles) {
-			i64 next = (j + 1) * (i64)KEYS;
-			keys[(j + 1) % 2].template load<128>(k + next * ldkv, ldkv, item.y - (int)next);
-			values[(j + 1) % 2].template load<128>(v + next * ldkv, ldkv, item.y - (int)next);
+			next_keys.next(keys[(j + 1) % 2]);
+			next_values.next(values[(j + 1) % 2]);
 			cp_async_commit();
 		}
 		if (!active) continue;
-		FloatTile<HD, KEYS, 8>& kt = keys[j % 2];
+		FloatTile<HD, KEYS, 16>& kt = keys[j % 2];
 		FloatTile<HD, KEYS, 4>& vt = values[j % 2];
 		float s[M][NT][4];
 		for (int m = 0; m < M; m++) {
@@ -546,15 +578,19 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 				for (int i = 0; i < 4; i++) s[m][n][i] = 0.0f;
 			}
 		}
-		for (int c = 0; c < DT; c++) {
+		for (int c = 0; c < DT; c += 2) {
+			float4 x[NT];
+			for (int n = 0; n < NT; n++) x[n] = *(const float4*)kt.at(n * 8 + g, c * 2 + t);
 			for (int n = 0; n < NT; n++) {
-				float2 pair = *(const float2*)kt.at(n * 8 + g, c * 8 + t * 2);
-				unsigned b0 = round_tf32(pair.x), b1 = round_tf32(pair.y);
-				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c], b0, b1);
+				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c], round_tf32(x[n].x), round_tf32(x[n].y));
+			}
+			for (int n = 0; n < NT; n++) {
+				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c + 1], round_tf32(x[n].z), round_tf32(x[n].w));
 			}
 		}
 		float factor[2 * M];
-		weigh<M, NT>(s, soft, factor, item.y - j * KEYS, to_log2);
+		if (item.y - j * KEYS < KEYS) mask<M, NT>(s, item.y - j * KEYS);
+		weigh<M, NT>(s, soft, factor, to_log2);
 		rescale<M, DT>(o, factor);
 		for (int c = 0; c < NT; c++) {
 			unsigned weight[M][4];
@@ -564,9 +600,16 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 				weight[m][2] = round_tf32(s[m][c][1]);
 				weight[m][3] = round_tf32(s[m][c][3]);
 			}
-			for (int n = 0; n < DT; n++) {
-				unsigned b0 = round_tf32(*vt.at(c * 8 + t * 2, n * 8 + g)), b1 = round_tf32(*vt.at(c * 8 + t * 2 + 1, n * 8 + g));
-				for (int m = 0; m < M; m++) mma_tf32(o[m][n], weight[m], b0, b1);
+			for (int n = 0; n < DT; n += RUN) {
+				float x[2][RUN];
+				for (int h = 0; h < 2; h++) {
+					const float* from = vt.column(c * 8 + t * 2 + h, n * 8 + g * RUN);
+					if (RUN == 4) *(float4*)x[h] = *(const float4*)from;
+					else *(float2*)x[h] = *(const float2*)from;
+				}
+				for (int i = 0; i < RUN; i++) {
+					for (int m = 0; m < M; m++) mma_tf32(o[m][n + i], weight[m], round_tf32(x[0][i]), round_tf32(x[1][i]));
+				}
 			}
 		}
 	}
@@ -575,8 +618,18 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 		float inverse = 1.0f / quad_sum(soft[r].sum);
 		const int m = r / 2, h = r % 2, row = row0 + m * 16 + h * 8 + g;
 		if (row >= item.w) continue;
-		for (int n = 0; n < DT; n++) {
-			*(float2*)(out + row * ldo + n * 8 + t * 2) = make_float2(o[m][n][2 * h] * inverse, o[m][n][2 * h + 1] * inverse);
+		for (int n = 0; n < DT; n += RUN) {
+			// Columns 2·t and 2·t+1 of RUN products are 2·RUN dimensions in a row.
+			float x[2][RUN];
+			for (int i = 0; i < RUN; i++) {
+				x[0][i] = o[m][n + i][2 * h] * inverse;
+				x[1][i] = o[m][n + i][2 * h + 1] * inverse;
+			}
+			for (int i = 0; i < 2; i++) {
+				float* to = out + row * ldo + n * 8 + (t * 2 + i) * RUN;
+				if (RUN == 4) *(float4*)to = *(float4*)x[i];
+				else *(float2*)to = *(float2*)x[i];
+			}
 		}
 	}
 }
@@ -716,8 +769,7 @@ KERNELS(32, 2)
 KERNELS(64, 2)
 #ifdef WARPGROUPS
 extern "C" __global__ void __launch_bounds__(256, 2) attention_wgmma_64(PARAMETERS) { attention_wgmma<2, 64, 4>(ARGUMENTS(unsigned short)); }
-extern "C" __global__ void __launch_bounds__(384, 1) attention_wgmma_64_b(PARAMETERS) { attention_wgmma<3, 64, 4>(ARGUMENTS(unsigned short)); }
-extern "C" __global__ void __launch_bounds__(256, 1) attention_wgmma_64_c(PARAMETERS) { attention_wgmma<2, 128, 3>(ARGUMENTS(unsigned short)); }
+extern "C" __global__ void __launch_bounds__(256, 1) attention_wgmma_64_b(PARAMETERS) { attention_wgmma<2, 128, 3>(ARGUMENTS(unsigned short)); }
 #endif
 #endif
 #if !defined(HEAD_DIM) || HEAD_DIM == 128
