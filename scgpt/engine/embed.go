@@ -25,8 +25,9 @@ type batch struct {
 }
 
 // Embed runs the model over the cells from to to-1. While the device works on
-// one batch, the next one is read and tokenised; no more is held, but for one
-// batch in the making for each domain of the model. progress, if not nil, is
+// one batch (on [model.Model.InFlight] of them, where it queues work), the next
+// one is read and tokenised; no more is held, but for one batch in the making for
+// each domain of the model. progress, if not nil, is
 // called with the number of cells done, from the calling goroutine.
 //
 // It stops soon after ctx ends and then returns the context's cause.
@@ -55,15 +56,40 @@ func (c *Cells) Embed(ctx context.Context, from, to int, progress func(done int)
 	// The reader must be gone before the file may be closed.
 	defer func() { cancel(nil); <-ended }()
 
-	done := 0
-	for b := range batches {
-		res, err := m.Forward(ctx, b.packed, model.Options{Domain: b.domain})
-		if err != nil {
-			return nil, err
+	// Passes run beside one another where the device wants that, and are
+	// taken in their order.
+	var running []*pass
+	defer func() {
+		cancel(nil)
+		for _, p := range running {
+			<-p.done
 		}
-		out.take(b, res)
-		if done += len(b.cells); progress != nil {
+	}()
+	done := 0
+	finish := func() error {
+		p := running[0]
+		<-p.done
+		running = running[1:]
+		if p.err != nil {
+			return p.err
+		}
+		out.take(p.batch, p.out)
+		if done += len(p.batch.cells); progress != nil {
 			progress(done)
+		}
+		return nil
+	}
+	for b := range batches {
+		running = append(running, start(ctx, m, b))
+		if len(running) == m.InFlight() {
+			if err := finish(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for len(running) > 0 {
+		if err := finish(); err != nil {
+			return nil, err
 		}
 	}
 	if ctx.Err() != nil {
@@ -71,6 +97,23 @@ func (c *Cells) Embed(ctx context.Context, from, to int, progress func(done int)
 	}
 	slices.Sort(out.Empty)
 	return out, nil
+}
+
+// pass is a forward pass under way.
+type pass struct {
+	batch batch
+	done  chan struct{}
+	out   *model.Output
+	err   error
+}
+
+func start(ctx context.Context, m *model.Model, b batch) *pass {
+	p := &pass{batch: b, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.out, p.err = m.Forward(ctx, b.packed, model.Options{Domain: b.domain})
+	}()
+	return p
 }
 
 // take puts the results of a batch where they belong.
@@ -118,6 +161,14 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.file.Path(), err)
 			}
+			// A cell too many would be a pass of its own.
+			if last := b.packed.Cells() - 1; last > 0 && b.packed.Tokens() > limit {
+				rest := cut(&b.packed, last)
+				if err := send(b); err != nil {
+					return err
+				}
+				b.packed = rest
+			}
 			b.cells = append(b.cells, cell)
 			if info.Truncated {
 				b.truncated++
@@ -140,4 +191,16 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 		}
 	}
 	return nil
+}
+
+// cut takes the last cell off a batch.
+func cut(p *tokens.Packed, last int) tokens.Packed {
+	at := p.Offsets[last]
+	rest := tokens.Packed{
+		IDs:     slices.Clone(p.IDs[at:]),
+		Values:  slices.Clone(p.Values[at:]),
+		Offsets: []int32{0, p.Offsets[last+1] - at},
+	}
+	p.IDs, p.Values, p.Offsets = p.IDs[:at], p.Values[:at], p.Offsets[:last+1]
+	return rest
 }

@@ -108,6 +108,11 @@ func (m *Model) Class() string { return m.dev.Class() }
 // larger batches itself.
 func (m *Model) BatchTokens() int { return m.limit.tokens() }
 
+// InFlight is how many calls of Forward at a time keep the device busy: 1 where
+// it works for its caller, more where it queues work. Each takes memory for a
+// batch.
+func (m *Model) InFlight() int { return compute.InFlight(m.dev) }
+
 // BatchBytes estimates the device memory, beside the weights, of a forward
 // pass over cells of that many tokens in one piece. Forward needs no more
 // than it takes for BatchTokens, or for the longest cell if that is longer.

@@ -41,7 +41,7 @@ var fusedHeads = []int{16, 32, 64, 128}
 func (d *core) attentionFor(op string, width, heads int) (attention, error) {
 	dim := width / heads
 	canFuse := slices.Contains(fusedHeads, dim) && width%storedColumns == 0
-	if way := d.config.attention; canFuse && (way == auto || way == fused) {
+	if way := d.config.attention; canFuse && way != cublas && way != simple {
 		a := d.fusedAttention(dim)
 		if a.shared <= d.sharedLimit {
 			return a, d.kernels.loadFused(d, a.kernel, dim, a.shared)
@@ -66,14 +66,29 @@ func (d *core) fusedAttention(dim int) attention {
 		return a
 	case compute.BF16:
 		a.element = bfloat16s
+		if d.arch == 90 && dim == 64 && d.config.attention != mma {
+			return d.hopperAttention()
+		}
 		a.shared = 512 * dim
 	default:
-		a.shared = 512*dim + 3072
+		a.shared = 512*dim + 5120
 	}
 	a.threads = 128
 	a.queries = 128
 	if dim == 128 {
 		a.queries = 64
+	}
+	return a
+}
+
+// hopperAttention returns the launch of the kernel for Hopper's own instructions.
+func (d *core) hopperAttention() attention {
+	a := attention{kernel: "attention_wgmma_64", queries: 128, threads: 256, shared: 65536, element: bfloat16s}
+	switch d.config.attention {
+	case wgmmaB:
+		a.kernel, a.queries, a.threads = "attention_wgmma_64_b", 192, 384
+	case wgmmaC:
+		a.kernel, a.shared = "attention_wgmma_64_c", 98304
 	}
 	return a
 }

@@ -39,7 +39,7 @@ type settings struct {
 
 func main() {
 	var s settings
-	flag.StringVar(&s.device, "device", "cuda:0", "device, with options as in cuda:0,batch=65536")
+	flag.StringVar(&s.device, "device", "cuda:0", "device, with options as in cuda:0,batch=65536; or several, separated by semicolons")
 	flag.StringVar(&s.precisions, "precisions", "fp32,tf32,bf16", "precisions to measure")
 	flag.StringVar(&s.lengths, "lengths", "300,768,1200", "tokens of a cell")
 	flag.StringVar(&s.lengthsFile, "lengths-file", "", "JSON list with the tokens of the cells of a file")
@@ -78,9 +78,12 @@ func run(s settings) (err error) {
 			return err
 		}
 	}
-	for p := range strings.SplitSeq(s.precisions, ",") {
-		if err := measure(s, dir, shape, compute.Precision(p)); err != nil {
-			return fmt.Errorf("%s: %w", p, err)
+	for name := range strings.SplitSeq(s.device, ";") {
+		for p := range strings.SplitSeq(s.precisions, ",") {
+			s.device = name
+			if err := measure(s, dir, shape, compute.Precision(p)); err != nil {
+				return fmt.Errorf("%s: %s: %w", name, p, err)
+			}
 		}
 	}
 	return nil
