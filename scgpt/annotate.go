@@ -116,11 +116,7 @@ func (a *Agent) label(ctx context.Context, j job, emb *embedding, o api.LabelOpt
 	if err != nil {
 		return nil, err
 	}
-	for i, confidence := range labels.Confidence {
-		if float64(confidence) < o.MinConfidence {
-			labels.Types[i] = neighbors.Unassigned
-		}
-	}
+	labels.Threshold(o.MinConfidence, neighbors.Unassigned)
 	return labels, nil
 }
 

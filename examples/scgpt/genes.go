@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) genesCommand() *cobra.Command {
-	var f engineFlags
+	var f directFlags
 	var genes []string
 	var similarity bool
 	cmd := &cobra.Command{
@@ -31,7 +31,7 @@ func (a *app) genesCommand() *cobra.Command {
 				return err
 			}
 			res := api.EmbeddingResponse{
-				Genes: g.Genes, Missing: g.Missing, Dim: g.Dim, Model: eng.Name(), Fingerprint: eng.Fingerprint(),
+				Genes: g.Genes, Missing: g.Missing, Dim: g.Dim, Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class(),
 				Vectors: slices.Collect(slices.Chunk(g.Vectors, g.Dim)),
 			}
 			if similarity {
@@ -45,8 +45,7 @@ func (a *app) genesCommand() *cobra.Command {
 			return nil
 		},
 	}
-	f.modelFlags.register(cmd)
-	cmd.Flags().StringVar(&f.model, "model", "", "folder of a model, or its name in the model folder (default: the only one there)")
+	f.registerModel(cmd)
 	cmd.Flags().StringSliceVar(&genes, "genes", nil, "gene symbols, separated by commas (default: common blood markers)")
 	cmd.Flags().BoolVar(&similarity, "similarity", false, "show the cosine of each pair of genes too")
 	return cmd

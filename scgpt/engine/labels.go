@@ -55,6 +55,15 @@ func (e *Engine) Label(emb *Embeddings) (*Labels, error) {
 	return l, nil
 }
 
+// Threshold gives the cells with less confidence than the least another label.
+func (l *Labels) Threshold(least float64, label string) {
+	for i, confidence := range l.Confidence {
+		if float64(confidence) < least {
+			l.Types[i] = label
+		}
+	}
+}
+
 // Summary counts labels.
 type Summary struct {
 	// Types are those given, in alphabetical order, without
