@@ -7,7 +7,6 @@ import (
 	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
-	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 	"github.com/seed-ab6af24b/troupe/scgpt/reference"
 	"github.com/seed-ab6af24b/troupe/scgpt/storage"
 )
@@ -116,7 +115,7 @@ func (a *Agent) label(ctx context.Context, j job, emb *embedding, o api.LabelOpt
 	if err != nil {
 		return nil, err
 	}
-	labels.Threshold(o.MinConfidence, neighbors.Unassigned)
+	labels.Threshold(o.MinConfidence)
 	return labels, nil
 }
 

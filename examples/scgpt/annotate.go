@@ -7,7 +7,6 @@ import (
 
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
-	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 	"github.com/seed-ab6af24b/troupe/scgpt/reference"
 )
 
@@ -33,7 +32,15 @@ func (a *app) annotateCommand() *cobra.Command {
 	var f annotateFlags
 	cmd := &cobra.Command{
 		Use: "annotate", Short: "Label the cells of a file, without Temporal", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.annotate(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			if err := f.labels.check(); err != nil {
+				return err
+			}
+			return a.annotate(cmd.Context(), f)
+		},
 	}
 	f.directFlags.register(cmd, engine.Annotate)
 	f.referenceFlags.register(cmd)
@@ -43,9 +50,6 @@ func (a *app) annotateCommand() *cobra.Command {
 }
 
 func (a *app) annotate(ctx context.Context, f annotateFlags) error {
-	if err := f.labels.Validate(); err != nil {
-		return usagef("%w", err)
-	}
 	return a.withModel(f.directFlags, func(d direct) error {
 		opts, ref, err := f.labelling(ctx, d.eng)
 		if err != nil {
@@ -68,11 +72,11 @@ func (a *app) annotate(ctx context.Context, f annotateFlags) error {
 			if err != nil {
 				return err
 			}
-			if err := cells.WriteAnnotated(ctx, f.out, emb, labels, d.provenance()); err != nil {
+			if err := cells.WriteAnnotated(ctx, f.out, emb, labels, provenance(d.eng)); err != nil {
 				return err
 			}
 			base.Out, base.PeakRSSMB = f.out, peakRSS()
-			return a.showAnnotation(d, base, emb, labels, truth)
+			return a.showAnnotation(d, base, labels, truth)
 		})
 	})
 }
@@ -109,17 +113,17 @@ func (f annotateFlags) label(ctx context.Context, eng *engine.Engine, ref *refer
 	if err != nil {
 		return nil, err
 	}
-	labels.Threshold(f.labels.MinConfidence, neighbors.Unassigned)
+	labels.Threshold(f.labels.MinConfidence)
 	return labels, nil
 }
 
-func (a *app) showAnnotation(d direct, base embedResult, emb *engine.Embeddings, labels *engine.Labels, truth *engine.Truth) error {
+func (a *app) showAnnotation(d direct, base embedResult, labels *engine.Labels, truth *engine.Truth) error {
 	s := labels.Summary()
 	res := annotateResult{
-		embedResult: base, UniqueTypes: s.Types, Counts: s.Counts, UnassignedCells: s.Counts[neighbors.Unassigned], MeanConfidence: s.MeanConfidence,
+		embedResult: base, UniqueTypes: s.Types, Counts: s.Counts, UnassignedCells: s.Counts[engine.Unassigned], MeanConfidence: s.MeanConfidence,
 	}
 	response := api.AnnotationResponse{
-		Counts: s.Counts, TypeConfidence: s.TypeConfidence, EmptyCells: len(emb.Empty), TruncatedCells: emb.Truncated,
+		Counts: s.Counts, TypeConfidence: s.TypeConfidence, EmptyCells: base.EmptyCells, TruncatedCells: base.TruncatedCells,
 		GeneMatch: api.GeneMatch{Total: base.GenesTotal, Matched: base.GenesMatched},
 		Model:     d.eng.Name(), Device: base.Device, Out: base.Out,
 	}

@@ -26,7 +26,7 @@ type directFlags struct {
 
 func (f *directFlags) register(cmd *cobra.Command, task engine.Task) {
 	f.registerModel(cmd)
-	cmd.Flags().StringVar(&f.data, "data", "", "the .h5ad file with the cells")
+	cmd.Flags().StringVar(&f.data, "data", "", "the cells: an .h5ad file, or the .h5 file or folder of 10x Genomics")
 	cmd.Flags().StringVar(&f.out, "out", "", "the .h5ad file to write")
 	lengths := fmt.Sprint(task.DefaultMaxLength())
 	if task == engine.Integrate {
@@ -38,6 +38,23 @@ func (f *directFlags) register(cmd *cobra.Command, task engine.Task) {
 func (f *directFlags) registerModel(cmd *cobra.Command) {
 	f.modelFlags.register(cmd)
 	cmd.Flags().StringVar(&f.model, "model", "", "folder of a model, or its name in the model folder (default: the only one there)")
+}
+
+// check finds wrong usage before anything is opened.
+func (f *directFlags) check(cmd *cobra.Command) error {
+	if err := f.modelFlags.check(); err != nil {
+		return err
+	}
+	if err := f.cells.check(cmd); err != nil {
+		return err
+	}
+	if f.data == "" {
+		return usagef("--data is missing: want the path of an .h5ad file")
+	}
+	if f.out == "" {
+		return usagef("--out is missing: want the path of the .h5ad file to write")
+	}
+	return nil
 }
 
 // load opens the device and the model.
@@ -72,55 +89,56 @@ func (f *directFlags) modelDir() (string, error) {
 
 // paths checks --data and --out before anything is loaded.
 func (f *directFlags) paths() error {
-	if f.data == "" {
-		return usagef("--data is missing: want the path of an .h5ad file")
-	}
-	if f.out == "" {
-		return usagef("--out is missing: want the path of the .h5ad file to write")
-	}
 	data, err := os.Stat(f.data)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(f.out)
+	if there, err := os.Stat(f.out); err == nil && os.SameFile(data, there) {
+		return retry.InvalidData.Errorf("%s: --out is the input itself: choose another path", f.out)
+	}
+	_, err = outputPath(f.out)
+	return err
+}
+
+// outputPath makes sure that a file can be written at path.
+func outputPath(path string) (string, error) {
+	dir := filepath.Dir(path)
 	if !isDir(dir) {
-		return retry.FileNotFound.Errorf("%s: there is no folder %s", f.out, dir)
+		return "", retry.FileNotFound.Errorf("%s: there is no folder %s", path, dir)
 	}
 	roots, err := storage.NewRoots(dir)
 	if err != nil {
-		return err
+		return "", err
 	}
-	out, err := roots.Output(filepath.Base(f.out))
+	out, err := roots.Output(filepath.Base(path))
 	if err != nil {
-		return err
+		return "", err
 	}
-	if there, err := os.Stat(out); err == nil && os.SameFile(data, there) {
-		return retry.InvalidData.Errorf("%s: --out is the input itself: choose another path", f.out)
-	}
-	return storage.CheckWritable(out)
+	return out, storage.CheckWritable(out)
 }
 
 // direct is what the commands that work without Temporal share.
 type direct struct {
 	eng   *engine.Engine
 	start time.Time
+	// loading is what the model took.
+	loading time.Duration
 }
 
-// withModel checks the flags, loads the model and runs work. The clock starts once
+// withModel checks the paths, loads the model and runs work. The clock starts once
 // the model is loaded.
 func (a *app) withModel(f directFlags, work func(d direct) error) (err error) {
-	if err := f.cells.check(); err != nil {
-		return err
-	}
 	if err := f.paths(); err != nil {
 		return err
 	}
+	loading := time.Now()
 	eng, closeEngine, err := f.load()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeEngine()) }()
-	return work(direct{eng, time.Now()})
+	start := time.Now()
+	return work(direct{eng, start, start.Sub(loading)})
 }
 
 // open opens the file of the cells and runs work.
@@ -133,6 +151,6 @@ func (d direct) open(f directFlags, opts engine.Options, work func(cells *engine
 	return work(cells)
 }
 
-func (d direct) provenance() engine.Provenance {
-	return engine.Provenance{Agent: api.Domain.Name, Version: scgpt.Version, Model: d.eng.Name(), Fingerprint: d.eng.Fingerprint(), Device: d.eng.Class()}
+func provenance(eng *engine.Engine) engine.Provenance {
+	return engine.Provenance{Agent: api.Domain.Name, Version: scgpt.Version, Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class()}
 }

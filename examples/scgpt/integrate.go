@@ -36,7 +36,15 @@ func (a *app) integrateCommand() *cobra.Command {
 	var f integrateFlags
 	cmd := &cobra.Command{
 		Use: "integrate", Short: "Embed the cells of several batches such that batches mix, without Temporal", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.integrate(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			if err := f.batches.check(); err != nil {
+				return err
+			}
+			return a.integrate(cmd.Context(), f)
+		},
 	}
 	f.register(cmd, engine.Integrate)
 	f.batches.register(cmd, api.DefaultBatchKey)
@@ -45,9 +53,6 @@ func (a *app) integrateCommand() *cobra.Command {
 }
 
 func (a *app) integrate(ctx context.Context, f integrateFlags) error {
-	if f.batches.hvg < 0 || f.batches.hvg > api.MaxHVG {
-		return usagef("--n-hvg is %d: want 1 to %d", f.batches.hvg, api.MaxHVG)
-	}
 	return a.withModel(f.directFlags, func(d direct) (err error) {
 		opts := f.cells.options(engine.Integrate)
 		opts.BatchKey = f.batches.key
@@ -68,7 +73,7 @@ func (a *app) integrate(ctx context.Context, f integrateFlags) error {
 		if err := res.measure(ctx, cells, emb, truth, f.threads); err != nil {
 			return err
 		}
-		if err := cells.WriteEmbedded(ctx, f.out, emb, d.provenance()); err != nil {
+		if err := cells.WriteEmbedded(ctx, f.out, emb, provenance(d.eng)); err != nil {
 			return err
 		}
 		res.Out, res.PeakRSSMB = f.out, peakRSS()

@@ -47,7 +47,21 @@ func (a *app) referenceBuildCommand() *cobra.Command {
 	var f buildFlags
 	cmd := &cobra.Command{
 		Use: "build", Short: "Build a reference from a labelled .h5ad file and a model", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.buildReference(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case f.data == "":
+				return usagef("--data is missing: want the path of a labelled .h5ad file")
+			case f.name == "":
+				return usagef("--name is missing: want the name of the reference")
+			}
+			if err := f.modelFlags.check(); err != nil {
+				return err
+			}
+			if err := f.cells.check(cmd); err != nil {
+				return err
+			}
+			return a.buildReference(cmd.Context(), f)
+		},
 	}
 	f.registerModel(cmd)
 	f.referenceFlags.register(cmd)
@@ -59,15 +73,6 @@ func (a *app) referenceBuildCommand() *cobra.Command {
 }
 
 func (a *app) buildReference(ctx context.Context, f buildFlags) (err error) {
-	switch {
-	case f.data == "":
-		return usagef("--data is missing: want the path of a labelled .h5ad file")
-	case f.name == "":
-		return usagef("--name is missing: want the name of the reference")
-	}
-	if err := f.cells.check(); err != nil {
-		return err
-	}
 	if _, err := os.Stat(f.data); err != nil {
 		return err
 	}

@@ -33,7 +33,12 @@ func (a *app) runCommand() *cobra.Command {
 		Long: "start an embedded Temporal server (or use the one at TEMPORAL_ADDRESS), run the agents scgpt and " +
 			"foogpt, analyse the cells of --data (default: the 200 pbmc68k cells in testdata), show the result, and stop.",
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.demonstrate(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.request.check(cmd); err != nil {
+				return err
+			}
+			return a.demonstrate(cmd.Context(), f)
+		},
 	}
 	f.worker.modelFlags.register(cmd)
 	f.worker.referenceFlags.register(cmd)

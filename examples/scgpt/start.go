@@ -22,8 +22,6 @@ type requestFlags struct {
 	batches          batchFlags
 	genes            []string
 	similarity       bool
-	nameClusters     bool
-	tissue           string
 }
 
 func (f *requestFlags) register(cmd *cobra.Command) {
@@ -38,6 +36,21 @@ func (f *requestFlags) register(cmd *cobra.Command) {
 	f.batches.register(cmd, "")
 	f.cells.register(cmd, "3001 for labels by a classifier, 1200 for embeddings")
 	f.cells.registerLabels(cmd)
+}
+
+// check finds wrong usage before anything is sent.
+func (f *requestFlags) check(cmd *cobra.Command) error {
+	for _, check := range []func() error{
+		func() error { return f.cells.check(cmd) }, f.labels.check, f.batches.check,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if err := f.shards.Validate(); err != nil {
+		return usagef("%w", err)
+	}
+	return nil
 }
 
 // analysis is the request of an analysis.
@@ -99,7 +112,12 @@ func (a *app) startCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use: "start", Short: "Start a workflow and print its id", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.start(cmd.Context(), name, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			return a.start(cmd.Context(), name, &f)
+		},
 	}
 	f.register(cmd)
 	cmd.Flags().StringVar(&name, "operation", operations[0].name, "what to start: "+operationNames())

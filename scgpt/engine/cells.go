@@ -178,6 +178,9 @@ func (e *Engine) matchGenes(f *anndata.File, opts Options) (*tokens.GeneMap, err
 			match.Symbols = col.Strings()
 		}
 	}
+	if len(names) == 0 {
+		return nil, &Error{f.Path(), "has no genes"}
+	}
 	genes, err := tokens.Match(names, e.ck.Vocab(), match)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path(), err)
