@@ -13,12 +13,16 @@ type Options struct {
 }
 
 // Precision is the arithmetic of the large products. Everything else (sums,
-// softmax, norms) is float32 always.
+// softmax, norms) is float32 always; a device may store what lies between
+// operations in the type of the factors.
 type Precision string
 
 const (
 	// FP32 is float32 throughout.
 	FP32 Precision = "fp32"
+	// TF32 rounds the factors to TensorFloat-32, which has the range of
+	// float32 and a mantissa of 10 bits; on NVIDIA GPUs.
+	TF32 Precision = "tf32"
 	// BF16x3 splits each float32 into two bfloat16 and multiplies three
 	// times: relative error about 4e-6, on hardware with bfloat16 units.
 	BF16x3 Precision = "bf16x3"

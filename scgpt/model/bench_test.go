@@ -52,7 +52,7 @@ func BenchmarkForward(b *testing.B) {
 // BenchmarkLoad lays out a model of the whole-human shape and vocabulary.
 func BenchmarkLoad(b *testing.B) {
 	human := fullSize
-	human.vocab = 60_697
+	human.Vocab = 60_697
 	ck := human.open(b)
 	dev := openDevice(b, "cpu", compute.Options{})
 	for b.Loop() {

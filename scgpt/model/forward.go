@@ -156,15 +156,28 @@ func (m *Model) forwardPiece(ctx context.Context, b tokens.Packed, from, to int,
 	t0, t1 := int(b.Offsets[from]), int(b.Offsets[to])
 
 	all := opts.Pooling != checkpoint.CLS || opts.TokenEmbeddings || opts.Expression || opts.ZeroProbs
-	h := m.embed(s, p, opts.Domain)
-	var cells compute.Tensor
-	if all {
-		m.runLayers(s, h, p, len(m.layers))
-		cells = m.pool(s, h, p, opts.Pooling)
-	} else {
+	var h, cells, logits compute.Tensor
+	// All that needs no numbers back goes to the device in one go.
+	s.sequence(func() {
+		h = m.embed(s, p, opts.Domain)
 		last := len(m.layers) - 1
-		m.runLayers(s, h, p, last)
-		cells = m.layers[last].runFirst(s, h, p.cells, p.first(), m.args.NHeads)
+		switch {
+		case !all:
+			m.runLayers(s, h, p, last)
+			cells = m.layers[last].runFirst(s, h, p.cells, p.first(), m.args.NHeads)
+		default:
+			m.runLayers(s, h, p, last+1)
+			cells = m.pool(s, h, p, opts.Pooling)
+		}
+		if m.classifier != nil && opts.Pooling != checkpoint.WPool {
+			logits = m.classifier.run(s, cells)
+		}
+	})
+	if opts.Pooling == checkpoint.WPool {
+		cells = m.unitLength(s, cells)
+		if m.classifier != nil {
+			logits = m.classifier.run(s, cells)
+		}
 	}
 	s.read(out.CellEmbeddings[from*d:to*d], cells)
 	if out.TokenEmbeddings != nil {
@@ -172,7 +185,7 @@ func (m *Model) forwardPiece(ctx context.Context, b tokens.Packed, from, to int,
 	}
 	if m.classifier != nil {
 		n := m.Classes()
-		s.read(out.Logits[from*n:to*n], m.classifier.run(s, cells))
+		s.read(out.Logits[from*n:to*n], logits)
 	}
 	if opts.DomainLogits {
 		n := m.domain.out.weight.Out()
@@ -228,7 +241,8 @@ func (m *Model) runLayers(s *scope, h compute.Tensor, p *piece, n int) {
 	s.release(w.qkv, w.attended, w.projected, w.hidden)
 }
 
-// pool returns the cells' embeddings from those of their tokens.
+// pool returns the cells' embeddings from those of their tokens; WPool's are not
+// of unit length yet.
 func (m *Model) pool(s *scope, h compute.Tensor, p *piece, pooling string) compute.Tensor {
 	if pooling == checkpoint.CLS {
 		return s.gather(h, p.first())
@@ -246,11 +260,17 @@ func (m *Model) pool(s *scope, h compute.Tensor, p *piece, pooling string) compu
 	}
 	dst := s.tensor(n, d)
 	s.do(func() error { return s.dev.Pool(s.ctx, dst, h, p.cells, weights) })
-	if pooling == checkpoint.AvgPool {
-		return dst
+	return dst
+}
+
+// unitLength returns rows divided by their L2 norms.
+func (m *Model) unitLength(s *scope, x compute.Tensor) compute.Tensor {
+	if s.err != nil {
+		return nil
 	}
+	n, d := x.Rows(), x.Cols()
 	rows := make([]float32, n*d)
-	s.read(rows, dst)
+	s.read(rows, x)
 	for c := range n {
 		normalize(rows[c*d : (c+1)*d])
 	}

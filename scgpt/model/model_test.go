@@ -11,12 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
+	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/checkpointtest"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 )
 
 // small is a model with every part of the architecture that its fields name.
-var small = synthetic{vocab: 60, d: 24, heads: 3, hidden: 40, layers: 2, style: checkpoint.Continuous}
+var small = synthetic{checkpointtest.Model{Vocab: 60, Width: 24, Heads: 3, Hidden: 40, Layers: 2, Style: checkpoint.Continuous}}
 
 func with(change func(*synthetic)) synthetic {
 	s := small
@@ -27,15 +28,15 @@ func with(change func(*synthetic)) synthetic {
 // variants are the architectures that the goldens do not reach.
 var variants = map[string]synthetic{
 	"bare":            small,
-	"one layer":       with(func(s *synthetic) { s.layers = 1 }),
-	"category":        with(func(s *synthetic) { s.style, s.valueRows, s.classes = checkpoint.Category, 53, 4 }),
-	"scaling":         with(func(s *synthetic) { s.style = checkpoint.Scaling }),
-	"batch norm":      with(func(s *synthetic) { s.batchNorm, s.classes = true, 7 }),
-	"domains":         with(func(s *synthetic) { s.domains = 3 }),
-	"decoders":        with(func(s *synthetic) { s.decoders = true }),
-	"zero decoders":   with(func(s *synthetic) { s.decoders, s.zero = true, true }),
-	"labels":          with(func(s *synthetic) { s.labels, s.decoders, s.zero = 2, true, true }),
-	"labels, domains": with(func(s *synthetic) { s.labels, s.domains, s.decoders, s.classes = 3, 3, true, 2 }),
+	"one layer":       with(func(s *synthetic) { s.Layers = 1 }),
+	"category":        with(func(s *synthetic) { s.Style, s.ValueRows, s.Classes = checkpoint.Category, 53, 4 }),
+	"scaling":         with(func(s *synthetic) { s.Style = checkpoint.Scaling }),
+	"batch norm":      with(func(s *synthetic) { s.BatchNorm, s.Classes = true, 7 }),
+	"domains":         with(func(s *synthetic) { s.Domains = 3 }),
+	"decoders":        with(func(s *synthetic) { s.Decoders = true }),
+	"zero decoders":   with(func(s *synthetic) { s.Decoders, s.Zero = true, true }),
+	"labels":          with(func(s *synthetic) { s.Labels, s.Decoders, s.Zero = 2, true, true }),
+	"labels, domains": with(func(s *synthetic) { s.Labels, s.Domains, s.Decoders, s.Classes = 3, 3, true, 2 }),
 }
 
 // everything asks for all that a model can compute.
@@ -68,12 +69,12 @@ func TestVariantsAgreeWithReference(t *testing.T) {
 			ck := s.open(t)
 			m := loadModel(t, openDevice(t, "cpu", compute.Options{}), ck)
 			judge := loadModel(t, openDevice(t, "reference", compute.Options{}), ck)
-			require.Equal(t, s.classes, m.Classes())
-			require.Equal(t, max(s.domains, s.labels), m.Domains())
-			require.Equal(t, s.d, m.EmbSize())
-			require.Equal(t, s.heads, m.Heads())
-			require.Equal(t, s.vocab, m.VocabSize())
-			batch := randomCells(1, s.vocab, 17, 1, 33, 5)
+			require.Equal(t, s.Classes, m.Classes())
+			require.Equal(t, max(s.Domains, s.Labels), m.Domains())
+			require.Equal(t, s.Width, m.EmbSize())
+			require.Equal(t, s.Heads, m.Heads())
+			require.Equal(t, s.Vocab, m.VocabSize())
+			batch := randomCells(1, s.Vocab, 17, 1, 33, 5)
 			for domain := range max(1, m.Domains()) {
 				for _, pooling := range []string{checkpoint.CLS, checkpoint.AvgPool, checkpoint.WPool} {
 					opts := everything(m)
@@ -82,7 +83,7 @@ func TestVariantsAgreeWithReference(t *testing.T) {
 					require.NoError(t, err)
 					got, err := m.Forward(t.Context(), batch, opts)
 					require.NoError(t, err)
-					require.Len(t, got.CellEmbeddings, 4*s.d)
+					require.Len(t, got.CellEmbeddings, 4*s.Width)
 					all := outputs(got)
 					for part, numbers := range outputs(want) {
 						requireClose(t, numbers, all[part], 1e-4, fmt.Sprintf("domain %d, %s, %s", domain, pooling, part))
@@ -114,9 +115,9 @@ func TestDomainsDiffer(t *testing.T) {
 func TestSameBytes(t *testing.T) {
 	t.Parallel()
 	s := variants["zero decoders"]
-	s.classes = 3
+	s.Classes = 3
 	ck := s.open(t)
-	batch := randomCells(2, s.vocab, 40, 3, 17, 70, 1, 29)
+	batch := randomCells(2, s.Vocab, 40, 3, 17, 70, 1, 29)
 	dev := newProbe(t, "cpu")
 	m := loadModel(t, dev, ck)
 	want, err := m.Forward(t.Context(), batch, everything(m))
@@ -143,8 +144,8 @@ func TestSameBytes(t *testing.T) {
 		alone := tokens.Packed{IDs: batch.IDs[from:to], Values: batch.Values[from:to], Offsets: []int32{0, to - from}}
 		got, err := m.Forward(t.Context(), alone, everything(m))
 		require.NoError(t, err)
-		require.Equal(t, want.CellEmbeddings[c*s.d:(c+1)*s.d], got.CellEmbeddings, "cell %d alone", c)
-		require.Equal(t, want.TokenEmbeddings[int(from)*s.d:int(to)*s.d], got.TokenEmbeddings, "cell %d alone", c)
+		require.Equal(t, want.CellEmbeddings[c*s.Width:(c+1)*s.Width], got.CellEmbeddings, "cell %d alone", c)
+		require.Equal(t, want.TokenEmbeddings[int(from)*s.Width:int(to)*s.Width], got.TokenEmbeddings, "cell %d alone", c)
 		require.Equal(t, want.MVC[from:to], got.MVC, "cell %d alone", c)
 		require.Equal(t, want.MVCZeroProbs[from:to], got.MVCZeroProbs, "cell %d alone", c)
 		require.Equal(t, want.Expression[from:to], got.Expression, "cell %d alone", c)
@@ -158,13 +159,13 @@ func TestContinuousValues(t *testing.T) {
 	ck := small.open(t)
 	m := loadModel(t, newProbe(t, "cpu"), ck)
 	judge := loadModel(t, openDevice(t, "reference", compute.Options{}), ck)
-	batch := randomCells(3, small.vocab, 6, 12)
+	batch := randomCells(3, small.Vocab, 6, 12)
 	want, err := m.Forward(t.Context(), batch, Options{})
 	require.NoError(t, err)
 	copy(batch.Values, []float32{-2, 0.5, -7.25, 511, 512, 513})
 	mixed, err := m.Forward(t.Context(), batch, Options{TokenEmbeddings: true})
 	require.NoError(t, err)
-	require.Equal(t, want.CellEmbeddings[small.d:], mixed.CellEmbeddings[small.d:], "the cell with bins alone")
+	require.Equal(t, want.CellEmbeddings[small.Width:], mixed.CellEmbeddings[small.Width:], "the cell with bins alone")
 	judged, err := judge.Forward(t.Context(), batch, Options{TokenEmbeddings: true})
 	require.NoError(t, err)
 	requireClose(t, judged.TokenEmbeddings, mixed.TokenEmbeddings, 1e-4, "values beside the bins")
@@ -200,7 +201,7 @@ func TestForwardRefuses(t *testing.T) {
 	category := loadModel(t, dev, variants["category"].open(t))
 	domains := loadModel(t, dev, variants["domains"].open(t))
 	batch := func(change func(*tokens.Packed)) tokens.Packed {
-		b := randomCells(1, small.vocab, 4, 3)
+		b := randomCells(1, small.Vocab, 4, 3)
 		change(&b)
 		return b
 	}
@@ -276,9 +277,9 @@ func TestLoadRefuses(t *testing.T) {
 func TestFailuresLeaveNothing(t *testing.T) {
 	t.Parallel()
 	s := variants["labels, domains"]
-	s.zero, s.layers = true, 1
+	s.Zero, s.Layers = true, 1
 	ck := s.open(t)
-	batch := randomCells(1, s.vocab, 5, 3)
+	batch := randomCells(1, s.Vocab, 5, 3)
 	batch.Values[1] = 0.5 // a table of the batch's own
 	failure := errors.New("the device broke")
 	fail := func() error { return failure }
@@ -329,7 +330,7 @@ func TestCancellation(t *testing.T) {
 	t.Parallel()
 	dev := newProbe(t, "cpu")
 	m := loadModel(t, dev, small.open(t))
-	batch := randomCells(1, small.vocab, 5, 3)
+	batch := randomCells(1, small.Vocab, 5, 3)
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	dev.operations.Store(0)
@@ -410,7 +411,7 @@ func TestSmallerBatchesWhenMemoryIsShort(t *testing.T) {
 	t.Parallel()
 	dev := newProbe(t, "cpu")
 	m := loadModel(t, dev, small.open(t))
-	batch := randomCells(1, small.vocab, 40, 3, 30, 2, 7, 8, 9)
+	batch := randomCells(1, small.Vocab, 40, 3, 30, 2, 7, 8, 9)
 	want, err := m.Forward(t.Context(), batch, Options{})
 	require.NoError(t, err)
 

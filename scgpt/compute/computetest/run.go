@@ -21,6 +21,12 @@ type Config struct {
 	// the size of the terms that a result sums up; 0 means 1e-6, which suits
 	// float32. A class with less precision names its own.
 	Tolerance float64
+
+	// Rounding is the largest relative error of a number that the device
+	// stores; 0 means none, which suits float32. A device that stores what
+	// lies between operations in another type names that type's: 2^-8 for
+	// bfloat16.
+	Rounding float64
 }
 
 // Run tests that a device does what [compute.Device] promises, with the
@@ -50,6 +56,7 @@ func Run(t *testing.T, config Config) {
 		{"Pool", testPool},
 		{"Read", testRead},
 		{"SameBytes", testSameBytes},
+		{"Sequence", testSequence},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -179,6 +186,22 @@ func (c Config) requireClose(t testing.TB, want, got []float32, size float64) {
 		diff := math.Abs(float64(w) - float64(got[i]))
 		if !(diff <= c.Tolerance*size) {
 			require.Failf(t, "differs from the reference", "number %d is %v, want %v (difference %.3g, allowed %.3g)", i, got[i], w, diff, c.Tolerance*size)
+		}
+	}
+}
+
+// requireStored compares a result that is computed in one rounding to float32
+// with the judge's: nothing is tolerated but how the device stores it.
+func (c Config) requireStored(t testing.TB, want, got []float32, what string) {
+	t.Helper()
+	if c.Rounding == 0 {
+		requireSameBits(t, want, got, what)
+		return
+	}
+	require.Len(t, got, len(want), what)
+	for i, w := range want {
+		if diff := math.Abs(float64(w) - float64(got[i])); !(diff <= c.Rounding*math.Abs(float64(w))) {
+			require.Failf(t, "differs by more than its rounding", "%s: number %d is %v, want %v", what, i, got[i], w)
 		}
 	}
 }

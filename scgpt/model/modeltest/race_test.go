@@ -1,6 +1,6 @@
 //go:build race
 
-package model
+package modeltest_test
 
 // raceDetector says that pure Go loops run some forty times slower.
 const raceDetector = true
