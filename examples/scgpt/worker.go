@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/foogpt"
 	"github.com/seed-ab6af24b/troupe/registry"
 	"github.com/seed-ab6af24b/troupe/scgpt"
@@ -20,13 +23,32 @@ import (
 // workerFlags are the flags of a program that runs agents.
 type workerFlags struct {
 	modelFlags
+	referenceFlags
 	agents    []string
 	isolation string
 	roots     []string
+	memo      memoFlags
+	lease     string
+}
+
+// memoFlags say where results are kept.
+type memoFlags struct {
+	dir   string
+	bytes int64
+	none  bool
+}
+
+func (f *memoFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.dir, "memo-dir", "", "folder of stored results, which several workers may share (default: TROUPE_MEMO_DIR, else in memory)")
+	cmd.Flags().Int64Var(&f.bytes, "memo-bytes", memo.DefaultMaxBytes, "size that the folder is kept below")
 }
 
 func (f *workerFlags) register(cmd *cobra.Command) {
 	f.modelFlags.register(cmd)
+	f.referenceFlags.register(cmd)
+	f.memo.register(cmd)
+	cmd.Flags().BoolVar(&f.memo.none, "no-memo", false, "store no results, and use none")
+	cmd.Flags().StringVar(&f.lease, "lease-dir", "", "folder through which the workers of this machine share the device, one forward pass at a time (default: not)")
 	cmd.Flags().StringSliceVar(&f.agents, "agents", []string{"scgpt", "foogpt"}, "the agents to run")
 	cmd.Flags().StringVar(&f.isolation, "isolation", "none", "none: all agents in this process (process isolation is not there yet)")
 	cmd.Flags().StringSliceVar(&f.roots, "roots", []string{"."}, "folders that inputs and outputs must lie in")
@@ -133,9 +155,15 @@ func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
 		if err != nil {
 			return nil, err
 		}
+		// Without a clone there are no sample references, and that is fine.
+		references, err := f.referenceFolder()
+		if err != nil {
+			references = ""
+		}
 		return scgpt.New(scgpt.Options{
-			Models: dir, DefaultModel: fallback,
-			Device: f.device, Precision: compute.Precision(f.precision), Threads: f.threads,
+			Models: dir, DefaultModel: fallback, References: references,
+			Device: f.device, Precision: compute.Precision(f.precision), Threads: f.threads, Lease: f.lease,
+			Memo: cmp.Or(f.memo.dir, os.Getenv("TROUPE_MEMO_DIR")), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
 			Roots: f.roots, Logger: a.logger(),
 		}), nil
 	default:
