@@ -40,7 +40,7 @@ func TestTroubleStaysWithItsAgent(t *testing.T) {
 		"namespace is missing": {
 			spoil:   func(*testAgent) {},
 			options: []registry.AgentOption{registry.WithNamespace("nowhere")},
-			state:   registry.StateStarting, err: "start worker: failed reaching server: Namespace nowhere is not found.",
+			state:   registry.StateStarting, err: "start worker: failed reaching server: Namespace nowhere is not found. (create it, as in `temporal operator namespace create nowhere`, or name another: TEMPORAL_NAMESPACE, registry.WithNamespace)",
 		},
 		"worker options are wrong": {
 			spoil: func(a *testAgent) {

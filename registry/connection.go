@@ -25,6 +25,8 @@ type connection struct {
 	// cluster tells connections apart: two agents on task queues of one
 	// name are in each other's way only within one cluster and namespace.
 	cluster any
+	// tls tells that the client speaks TLS, as far as the registry knows.
+	tls bool
 }
 
 // connect decides where the agent's client comes from.
@@ -59,6 +61,9 @@ func connect(o Options, s settings, agentName string, log *slog.Logger) (connect
 		}, nil
 	}
 	opts, err := clientOptions(o, s, agentName, log)
+	if err == nil {
+		err = checkAddress(opts.HostPort)
+	}
 	if err != nil {
 		return connection{}, err
 	}
@@ -71,6 +76,7 @@ func connect(o Options, s settings, agentName string, log *slog.Logger) (connect
 			return c, c.Close, nil
 		},
 		target: opts.HostPort, namespace: opts.Namespace, cluster: opts.HostPort,
+		tls: opts.ConnectionOptions.TLS != nil && !opts.ConnectionOptions.TLSDisabled,
 	}, nil
 }
 

@@ -104,7 +104,7 @@ func TestClientsFromTheProgram(t *testing.T) {
 		stop := start(t, reg, newFakeAgent("a"))
 		ctx, cancel := context.WithTimeout(t.Context(), 1e7)
 		defer cancel()
-		require.ErrorContains(t, reg.WaitReady(ctx), "connect: Options.Dial returned no client")
+		require.ErrorContains(t, reg.WaitReady(ctx), "connect to what Options.Dial dials: Options.Dial returned no client")
 		require.NoError(t, stop())
 	})
 }

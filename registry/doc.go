@@ -43,6 +43,35 @@
 // That is checked all the time: within 10 s of losing the server no agent is
 // ready any more.
 //
+// # Isolation
+//
+// Agents of one process share its memory and its end: a crash in C, a fatal
+// error of the Go runtime, the kernel's search for memory. [Process] runs an
+// agent in a process of its own instead:
+//
+//	func main() {
+//		os.Exit(registry.Main(registry.Options{}, func(reg *registry.Registry) error {
+//			return errors.Join(
+//				reg.Register(scgpt.New(scgpt.Options{Device: registry.Device("cpu")}),
+//					registry.Process(registry.ProcessOptions{MemoryLimit: 8 << 30})),
+//				reg.Register(greeter.New("Hello")))
+//		}))
+//	}
+//
+// The process is this program again, or another one, and runs the same main
+// function: its registry knows whose child it is, runs that agent alone, and
+// tells its parent about state, log and metrics over a pipe. What main does
+// before Run happens there too, unless it asks [IsChild].
+//
+// With several [ProcessOptions] an agent has several processes on one task
+// queue, each with its own device and environment: one per GPU, say.
+//
+// A process ends with its parent, whatever ends that. One that ends by itself,
+// does not answer pings, or holds an activity that does not end, is replaced
+// after a growing delay (Options.BackOff); its last words, a [ProcessError],
+// stand in the log and in [Status]. What it ran is given to other workers by
+// Temporal, or to its successor.
+//
 // # Stopping
 //
 // An agent is stopped in steps, which together take no longer than its stop
@@ -56,4 +85,8 @@
 //  4. What did not stop in time is named by a [StopError]. The agent's Stop is
 //     not called while one of its activities still runs: it might release what
 //     the activity uses. It is called when the activity returns at last.
+//     A process of its own is killed instead.
+//
+// [Registry.Cut] ends all that at once; [Registry.RunUntilSignal] calls it at the
+// second signal.
 package registry

@@ -48,17 +48,23 @@ type StopError struct {
 	Running []RunningActivity
 	// Doing is what the supervisor waited for if no activity ran.
 	Doing string
+	// Cut tells that the stop ended by [Registry.Cut] before its time was up.
+	Cut bool
 }
 
 func (e *StopError) Error() string {
+	what := fmt.Sprintf("did not stop within %v", e.Timeout)
+	if e.Cut {
+		what = "was cut while it stopped"
+	}
 	if len(e.Running) == 0 {
-		return fmt.Sprintf("agent %q did not stop within %v: it is %s", e.Agent, e.Timeout, e.Doing)
+		return fmt.Sprintf("agent %q %s: it is %s", e.Agent, what, e.Doing)
 	}
 	names := make([]string, len(e.Running))
 	for i, a := range e.Running {
 		names[i] = a.String()
 	}
-	return fmt.Sprintf("agent %q did not stop within %v: still running: %s", e.Agent, e.Timeout, strings.Join(names, ", "))
+	return fmt.Sprintf("agent %q %s: still running: %s", e.Agent, what, strings.Join(names, ", "))
 }
 
 // PanicError is a panic of an agent's method, caught.

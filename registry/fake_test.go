@@ -145,11 +145,15 @@ func (w *fakeWorker) Stop() {
 
 // execute lets the worker run an activity, in the background.
 func (w *fakeWorker) execute(f func(ctx context.Context)) {
+	w.executeIn(w.options.BackgroundActivityContext, f)
+}
+
+func (w *fakeWorker) executeIn(ctx context.Context, f func(ctx context.Context)) {
 	tracked := w.options.Interceptors[0].(*running)
-	end := tracked.begin(RunningActivity{Type: "work", WorkflowID: "w1", Attempt: 1, Since: time.Now()})
+	end := tracked.begin(ctx, RunningActivity{Type: "work", WorkflowID: "w1", Attempt: 1, Since: time.Now()})
 	w.work.Go(func() {
 		defer end()
-		f(w.options.BackgroundActivityContext)
+		f(ctx)
 	})
 }
 

@@ -43,12 +43,12 @@ type life struct {
 func (l *life) live(ctx context.Context) (err error) {
 	l.board.doing("connecting to " + l.connection.target)
 	var closeClient func()
-	err = guard("connect", func() (err error) {
+	err = guard("connect to "+l.connection.target, func() (err error) {
 		l.client, closeClient, err = l.connection.dial(ctx)
 		return err
 	})
 	if err != nil {
-		return err
+		return l.connection.explain(ctx, err)
 	}
 	defer func() {
 		if err := guard("close client", func() error { closeClient(); return nil }); err != nil {
@@ -75,7 +75,7 @@ func (l *life) live(ctx context.Context) (err error) {
 	defer l.drain()
 	l.board.doing("starting its worker")
 	if err := guard("start worker", l.worker.Start); err != nil {
-		return err
+		return l.connection.explain(ctx, err)
 	}
 	return l.watch(ctx)
 }

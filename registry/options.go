@@ -107,10 +107,12 @@ type settings struct {
 	workerOptions func(*worker.Options)
 	namespace     string
 	stopTimeout   time.Duration
+	processes     []ProcessOptions // none: in this process
 }
 
-// InProcess runs the agent's worker in this process. That is the default.
-func InProcess() AgentOption { return func(*settings) {} }
+// InProcess runs the agent's worker in this process. That is the default; see
+// [Process].
+func InProcess() AgentOption { return func(s *settings) { s.processes = nil } }
 
 // WithClient runs the agent over a client that the program has already, which
 // the registry never closes.

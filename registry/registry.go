@@ -19,6 +19,10 @@ import (
 type Registry struct {
 	options   Options
 	newWorker newWorkerFunc
+	// child is set in a process that another registry started, childErr if
+	// nothing is known of that one.
+	child    *child
+	childErr error
 
 	mu     sync.Mutex
 	phase  phase
@@ -37,6 +41,9 @@ const (
 // reported by the first Register or Run.
 func New(o Options) *Registry {
 	r := &Registry{options: o.withDefaults(), newWorker: worker.New, agents: map[string]*supervisor{}}
+	if c, err := asChild(); c != nil || err != nil {
+		r.become(c, err)
+	}
 	r.options.Observer.ObserveRegistry(r)
 	return r
 }
@@ -67,6 +74,17 @@ func (r *Registry) Register(a agent.Agent, opts ...AgentOption) error {
 	s, err := newSupervisor(a, opts, r.options, r.newWorker)
 	if err != nil {
 		return fmt.Errorf("register agent %q: %w", a.Name(), err)
+	}
+	if r.childErr != nil {
+		return r.childErr
+	}
+	switch {
+	case r.child != nil && s.name != r.child.hello.Agent:
+		return nil // it runs in the parent, or in another child
+	case r.child == nil && s.settings.processes != nil:
+		if s.processes, err = newProcesses(s); err != nil {
+			return fmt.Errorf("register agent %q: %w", s.name, err)
+		}
 	}
 
 	r.mu.Lock()
@@ -148,11 +166,31 @@ func (r *Registry) Run(ctx context.Context) error {
 	if err := r.options.validate(); err != nil {
 		return err
 	}
+	if r.childErr != nil {
+		return r.childErr
+	}
+	if r.child != nil {
+		return r.runChild(ctx)
+	}
 	if err := r.start(); err != nil {
 		return err
 	}
 	<-ctx.Done()
 	return r.stop()
+}
+
+// Cut ends a stop that is under way: contexts of activities are cancelled,
+// processes killed, and Run returns at once with a [StopError] for each agent
+// that had not stopped yet, which names what it ran. Without a stop under way,
+// Cut does the same to agents at work.
+func (r *Registry) Cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.agents {
+		if !s.over {
+			s.cut()
+		}
+	}
 }
 
 func (r *Registry) start() error {

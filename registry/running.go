@@ -20,6 +20,9 @@ type RunningActivity struct {
 	WorkflowID string    `json:"workflow_id,omitempty"`
 	Attempt    int32     `json:"attempt"`
 	Since      time.Time `json:"since"`
+	// Ended is when the activity's context ended (its time was up, it was
+	// cancelled), zero while it may go on.
+	Ended time.Time `json:"ended,omitzero"`
 }
 
 func (a RunningActivity) String() string {
@@ -38,9 +41,19 @@ type running struct {
 	last       uint64
 	activities map[uint64]RunningActivity
 	idle       chan struct{} // closed when the last one ends; nil if nobody waits
+	changed    chan struct{} // holds a value after a change
 }
 
-func newRunning() *running { return &running{activities: map[uint64]RunningActivity{}} }
+func newRunning() *running {
+	return &running{activities: map[uint64]RunningActivity{}, changed: make(chan struct{}, 1)}
+}
+
+func (r *running) notify() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
 
 // list returns what runs, the oldest first.
 func (r *running) list() []RunningActivity {
@@ -68,15 +81,29 @@ func (r *running) none() <-chan struct{} {
 	return idle
 }
 
-func (r *running) begin(a RunningActivity) (end func()) {
+// begin notes that an activity runs, whose context is ctx, until the returned
+// function is called.
+func (r *running) begin(ctx context.Context, a RunningActivity) (end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.notify()
 	r.last++
 	id := r.last
 	r.activities[id] = a
-	return func() {
+	unwatch := context.AfterFunc(ctx, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		if a, ok := r.activities[id]; ok {
+			a.Ended = time.Now()
+			r.activities[id] = a
+			r.notify()
+		}
+	})
+	return func() {
+		unwatch()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		defer r.notify()
 		delete(r.activities, id)
 		if len(r.activities) == 0 && r.idle != nil {
 			close(r.idle)
@@ -98,7 +125,7 @@ type runningInterceptor struct {
 
 func (i *runningInterceptor) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	info := activity.GetInfo(ctx)
-	defer i.running.begin(RunningActivity{
+	defer i.running.begin(ctx, RunningActivity{
 		Type:       info.ActivityType.Name,
 		WorkflowID: info.WorkflowExecution.ID,
 		Attempt:    info.Attempt,

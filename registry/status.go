@@ -36,9 +36,13 @@ type Status struct {
 	// Workflows and Activities are the type names that the worker serves.
 	Workflows  []string `json:"workflows"`
 	Activities []string `json:"activities"`
-	// Running lists the activities that run in this process, the oldest
-	// first.
+	// Running lists the activities that run in the agent's process, the
+	// oldest first; at most 100 of each process where it has its own.
 	Running []RunningActivity `json:"running"`
+	// Processes are the agent's own processes, none where it runs in this
+	// one. The agent is ready when all of them are; Restarts and Running are
+	// theirs together, Identity is empty where there are several.
+	Processes []ProcessStatus `json:"processes,omitempty"`
 }
 
 // MarshalJSON returns the fields in snake case.
@@ -73,7 +77,7 @@ func (b *board) read() (Status, <-chan struct{}) {
 	defer b.mu.Unlock()
 	s := b.status
 	s.Workflows, s.Activities = slices.Clone(s.Workflows), slices.Clone(s.Activities)
-	s.Running = []RunningActivity{}
+	s.Running, s.Processes = []RunningActivity{}, slices.Clone(s.Processes)
 	return s, b.changed
 }
 

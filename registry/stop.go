@@ -35,41 +35,35 @@ func (l *life) drain() {
 	}()
 	defer l.cancelActivities(worker.ErrWorkerShutdown)
 
+	var expired <-chan time.Time
 	if timeout, bounded := l.drainTime(); bounded {
 		timer := time.NewTimer(timeout)
 		defer timer.Stop()
-		select {
-		case <-stopped:
-			return
-		case <-timer.C:
-		}
-		l.board.doing("waiting for cancelled activities to return")
-		if list := l.running.list(); len(list) > 0 {
-			l.log.Warn("Cancelling activities", "activities", list)
-		}
-		l.cancelActivities(worker.ErrWorkerShutdown)
+		expired = timer.C
 	}
+	select {
+	case <-stopped:
+		return
+	case <-expired:
+	case <-l.cutting:
+	}
+	l.board.doing("waiting for cancelled activities to return")
+	if list := l.running.list(); len(list) > 0 {
+		l.log.Warn("Cancelling activities", "activities", list)
+	}
+	l.cancelActivities(worker.ErrWorkerShutdown)
 
 	// A worker may wait for polls that a lost server never answers. With no
 	// activity left there is nothing to wait for.
 	select {
 	case <-stopped:
 		return
-	case <-l.idle():
+	case <-l.running.none():
 	}
 	select {
 	case <-stopped:
 	case <-time.After(reportTime):
 	}
-}
-
-// idle is closed when no activity runs. While there is no deadline, a poll
-// under way may still bring one.
-func (l *life) idle() <-chan struct{} {
-	if _, bounded := l.drainTime(); !bounded {
-		return nil
-	}
-	return l.running.none()
 }
 
 // drainTime is how long activities may go on before they are cancelled.

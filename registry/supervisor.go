@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type supervisor struct {
 
 	board   *board
 	running *running
+	// processes is nil for an agent that runs in this process.
+	processes *processes
 
 	// removed and over belong to the registry, under its lock.
 	removed, over bool
@@ -40,9 +43,14 @@ type supervisor struct {
 	// stopping ends when the agent is to stop; its cause is errStop.
 	stopping context.Context //nolint:containedctx // it is the supervisor's own, and no request's
 	cancel   context.CancelCauseFunc
-	// stopBy is when the stop must be over, zero for never. It is set before
+	// stopBy is when the stop must be over, zero for never, and allowed how
+	// long it may take, 0 for what the options say. They are set before
 	// stopping ends.
-	stopBy time.Time
+	stopBy  time.Time
+	allowed time.Duration
+	// cutting is closed when the stop is to end at once.
+	cutOnce sync.Once
+	cutting chan struct{}
 	// late is closed, with stopError set, when the deadline has passed.
 	late      chan struct{}
 	stopError error
@@ -58,6 +66,7 @@ func newSupervisor(a agent.Agent, opts []AgentOption, o Options, newWorker newWo
 		agent: a, name: a.Name(), queue: a.TaskQueue(),
 		options: o, newWorker: newWorker,
 		running: newRunning(),
+		cutting: make(chan struct{}),
 		late:    make(chan struct{}),
 		done:    make(chan struct{}),
 	}
@@ -92,13 +101,21 @@ func names(bindings []agent.Binding) []string {
 
 func (s *supervisor) status() Status {
 	status, _ := s.board.read()
-	status.Running = s.running.list()
+	if s.processes != nil {
+		status.Processes, status.Running = s.processes.lists()
+	} else {
+		status.Running = s.running.list()
+	}
 	return status
 }
 
 // run lives until the agent is stopped or given up.
 func (s *supervisor) run() {
 	defer s.cancel(errStop)
+	if s.processes != nil {
+		s.processes.run()
+		return
+	}
 	failures := 0
 	for s.stopping.Err() == nil {
 		s.board.enter(StateStarting)
@@ -154,18 +171,28 @@ func (s *supervisor) end(err error) {
 
 // stop asks the agent to stop, and makes sure that nobody waits for longer
 // than the stop timeout, whatever the agent does.
-func (s *supervisor) stop() {
+func (s *supervisor) stop() { s.stopWithin(0) }
+
+// stopWithin is stop with another timeout than the options', unless it is 0.
+func (s *supervisor) stopWithin(allowed time.Duration) {
 	s.stopOnce.Do(func() {
-		timeout := s.stopTimeout()
+		timeout := cmp.Or(allowed, s.stopTimeout())
 		if s.board.enter(StateDraining) {
 			s.log.Info("Stopping agent", "timeout", timeout)
 		}
 		if timeout >= 0 {
 			s.stopBy = time.Now().Add(timeout)
-			go s.hurry(timeout)
 		}
+		s.allowed = timeout
+		go s.hurry(timeout)
 		s.cancel(errStop)
 	})
+}
+
+// cut ends the stop at once, and begins it if need be.
+func (s *supervisor) cut() {
+	s.cutOnce.Do(func() { close(s.cutting) })
+	s.stop()
 }
 
 // deadline is when the agent must have stopped; ok is false while nothing
@@ -177,23 +204,34 @@ func (s *supervisor) deadline() (t time.Time, ok bool) {
 	return s.stopBy, !s.stopBy.IsZero()
 }
 
-// hurry reports a stop that takes longer than the timeout.
+// hurry reports a stop that takes longer than the timeout, if that is not
+// negative, or is cut.
 func (s *supervisor) hurry(timeout time.Duration) {
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
+	var expired <-chan time.Time
+	if timeout >= 0 {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	cut := false
 	select {
 	case <-s.done:
 		return
-	case <-timer.C:
+	case <-expired:
+	case <-s.cutting:
+		cut = true
 	}
 	status := s.status()
-	s.stopError = &StopError{Agent: s.name, Timeout: timeout, Running: status.Running, Doing: status.Doing}
+	s.stopError = &StopError{Agent: s.name, Timeout: timeout, Running: status.Running, Doing: status.Doing, Cut: cut}
 	s.board.failed(s.stopError)
 	s.log.Error("Agent did not stop in time", "error", s.stopError)
 	close(s.late)
 }
 
 func (s *supervisor) stopTimeout() time.Duration {
+	if s.stopping.Err() != nil && s.allowed != 0 {
+		return s.allowed
+	}
 	for _, d := range []time.Duration{s.settings.stopTimeout, s.workerOpts.WorkerStopTimeout} {
 		if d != 0 {
 			return d
@@ -213,6 +251,9 @@ func (s *supervisor) wait(ctx context.Context) error {
 	case <-s.done:
 		return s.outcome
 	case <-s.late:
+		if s.processes != nil {
+			s.processes.awaitKilled(ctx)
+		}
 		return s.stopError
 	case <-ctx.Done():
 		return fmt.Errorf("agent %q is still stopping: %w", s.name, context.Cause(ctx))

@@ -1,17 +1,17 @@
 package scgpt
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/agent/lease"
+	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
@@ -20,32 +20,9 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/storage"
 )
 
-// Version of the agent. It stands in shard files and results; it changes when
-// the bytes of a result may.
+// Version of the agent. It stands in shard files, stored results and outputs; it
+// changes when the bytes of a result may.
 const Version = "0.1.0"
-
-// Options of the agent.
-type Options struct {
-	// Models is the folder of the models, one folder each.
-	Models string
-	// DefaultModel is the model of requests that name none; empty means the
-	// only one in Models, else scGPT_human.
-	DefaultModel string
-	// Device is the name of the device as in compute.Open; empty means cpu.
-	Device string
-	// Precision of the products; empty means fp32.
-	Precision compute.Precision
-	// Threads limits the threads of a CPU device; 0 means GOMAXPROCS.
-	Threads int
-	// Roots are the folders that inputs and outputs must lie in; none means
-	// the working directory.
-	Roots []string
-	// Out is the folder of outputs whose request names none, relative to the
-	// first root; empty means out.
-	Out string
-	// Logger takes the agent's log; nil means slog.Default.
-	Logger *slog.Logger
-}
 
 // Agent is the scGPT agent. Make it with [New].
 type Agent struct {
@@ -54,13 +31,14 @@ type Agent struct {
 	log  *slog.Logger
 
 	// Set by Start, released by Stop; activities run in between only.
-	roots  *storage.Roots
-	models *models
-	inputs inputs
-	opened openCells
-	// turn holds one token: who has it may use the device. Waiting holds no
-	// memory.
-	turn chan struct{}
+	roots      *storage.Roots
+	models     *models
+	references *references
+	inputs     inputs
+	opened     openCells
+	memo       *memo.Store
+	// device has one token: who holds it may use the device.
+	device *lease.Lease
 	// speed is the floating-point operations per second that the first
 	// forward pass of a model showed, to size shards.
 	speed speedometer
@@ -75,17 +53,8 @@ var (
 
 // New returns the agent. Nothing is opened before Start.
 func New(opts Options) *Agent {
-	opts.Device = cmp.Or(opts.Device, "cpu")
-	opts.Precision = cmp.Or(opts.Precision, compute.FP32)
-	opts.Out = cmp.Or(opts.Out, "out")
-	if len(opts.Roots) == 0 {
-		opts.Roots = []string{"."}
-	}
-	log := opts.Logger
-	if log == nil {
-		log = slog.Default()
-	}
-	return &Agent{Base: api.Domain.Base(), opts: opts, log: log}
+	opts = opts.withDefaults()
+	return &Agent{Base: api.Domain.Base(), opts: opts, log: opts.Logger}
 }
 
 // Activities implements agent.Agent.
@@ -94,21 +63,28 @@ func (a *Agent) Activities() []agent.Binding {
 		api.PlanCells.To(a.planCells),
 		api.EmbedShard.To(a.embedShard),
 		api.AnnotateCellTypes.To(a.annotateCellTypes),
-		api.DiscardShards.To(a.discardShards),
+		api.EmbedCells.To(a.embedCells),
+		api.IntegrateBatches.To(a.integrateBatches),
 		api.GetGeneEmbeddings.To(a.getGeneEmbeddings),
+		api.DiscardShards.To(a.discardShards),
 	)
 }
 
 // Workflows implements agent.Agent.
 func (a *Agent) Workflows() []agent.Binding {
-	return agent.Bind(api.Analysis.To(analysis))
+	return agent.Bind(
+		api.Analysis.To(analysis),
+		api.Annotation.To(annotation),
+		api.Integration.To(integration),
+		api.CellEmbedding.To(cellEmbedding),
+		api.GeneEmbedding.To(geneEmbedding),
+	)
 }
 
 // ConfigureWorker implements agent.WorkerConfigurer.
 func (a *Agent) ConfigureWorker(o *worker.Options) {
-	// One activity computes while the next one opens its file or writes its
-	// result. More slots would take shards from the queue that another worker
-	// could compute.
+	// One activity computes while the next one writes its result. More slots
+	// would take shards from the queue that another worker could compute.
 	o.MaxConcurrentActivityExecutionSize = 2
 	o.DisableEagerActivities = true
 	// A cancellation comes with the answer to a heartbeat, and the SDK holds
@@ -124,14 +100,22 @@ func (a *Agent) Start(ctx context.Context) error {
 		return err
 	}
 	a.roots = roots
+	if !a.opts.NoMemo {
+		if a.memo, err = memo.Open(memo.Options{Dir: a.opts.Memo, MaxBytes: a.opts.MemoBytes, Logger: a.log}); err != nil {
+			return err
+		}
+	}
 	dev, err := compute.Open(a.opts.Device, compute.Options{Precision: a.opts.Precision, Threads: a.opts.Threads})
 	if err != nil {
 		// Another attempt would find the same device: the options are wrong.
 		return retry.InvalidData.Wrap(err)
 	}
-	a.turn = make(chan struct{}, 1)
-	a.turn <- struct{}{}
 	a.models = newModels(a.opts.Models, a.opts.DefaultModel, dev)
+	a.references = &references{folder: a.opts.References}
+	if a.device, err = a.leaseOf(a.opts.Device); err != nil {
+		return err
+	}
+	a.sweep(ctx)
 	eng, err := a.models.get("")
 	var none *engine.ModelNotFoundError
 	switch {
@@ -154,26 +138,8 @@ func (a *Agent) Stop(context.Context) error {
 		return nil
 	}
 	a.opened.close()
+	a.references.close()
 	err := a.models.close()
 	a.models = nil
 	return err
-}
-
-// useDevice runs f when it is its turn.
-func (a *Agent) useDevice(ctx context.Context, f func() error) error {
-	select {
-	case <-a.turn:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	defer func() { a.turn <- struct{}{} }()
-	return f()
-}
-
-// outputPath returns where the result of an input goes.
-func (a *Agent) outputPath(out, fallback string) (string, error) {
-	if out == "" {
-		out = filepath.Join(a.opts.Out, fallback)
-	}
-	return a.roots.Output(out)
 }

@@ -1,79 +1,58 @@
 package scgpt
 
 import (
+	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/seed-ab6af24b/troupe/agent"
-	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 )
 
-const (
-	// shardsPerRun is how many shards one run of the workflow sees to before
-	// it continues as new, so that histories stay small: some 7 events each.
-	shardsPerRun = 1000
-	// defaultInFlight keeps eight workers of two slots each busy.
-	defaultInFlight = 16
-)
-
-// analysis is ScGPTAnalysisWorkflow: plan, embed the shards, annotate, look the
-// marker genes up.
-func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (api.AnalysisWorkflowResult, error) {
-	a := &analysisRun{req: req, progress: api.Progress{Phase: api.PhasePlanning}}
-	if err := api.ProgressQuery.Handle(ctx, func() (api.Progress, error) { return a.progress, nil }); err != nil {
-		return api.AnalysisWorkflowResult{}, err
-	}
-	return a.run(ctx)
-}
-
-// analysisRun is the state of one run of the workflow.
-type analysisRun struct {
-	req      api.AnalysisWorkflowRequest
-	state    api.Resume
-	progress api.Progress
-}
-
-func (a *analysisRun) run(ctx workflow.Context) (res api.AnalysisWorkflowResult, err error) {
-	if err := a.plan(ctx); err != nil {
+// analysis is ScGPTAnalysisWorkflow: label the cells, integrate batches and name
+// clusters where that is asked for, look the marker genes up.
+func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.AnalysisWorkflowResult, err error) {
+	r, err := newCellRun(ctx, req.ExpressionData, req.ShardOptions, req.NoMemo, req.Resume)
+	if err != nil {
 		return res, err
 	}
-	plan := a.state.Plan
-	annotation := api.AnnotationRequest{ExpressionData: plan.ExpressionData, Model: plan.Model, Out: plan.Out, Cells: plan.Cells}
-	if plan.Shards() > 1 {
-		defer func() {
-			if isOver(err) {
-				discard(ctx, plan)
-			}
-		}()
-		a.enter(ctx, api.PhaseEmbedding)
-		if err := a.embed(ctx); err != nil {
+	r.attributes = req.SearchAttributes
+	if err := r.plan(ctx, api.PlanRequest{
+		Task: api.TaskAnnotate, ExpressionData: req.ExpressionData, ReferenceDataset: req.ReferenceDataset,
+		Model: req.Model, Out: req.Out, Cells: req.Cells,
+	}); err != nil {
+		return res, err
+	}
+	defer r.finish(ctx, &err)
+	if again, err := r.embed(ctx); err != nil {
+		return res, err
+	} else if again {
+		req.Resume = &r.state
+		return res, api.Analysis.ContinueAsNew(ctx, req)
+	}
+	plan := r.state.Plan
+	if res.Annotation, err = r.annotate(ctx, api.AnnotationRequest{
+		ExpressionData: plan.ExpressionData, ReferenceDataset: req.ReferenceDataset, Model: plan.Model, Out: plan.Out,
+		Cells: req.Cells, Labels: req.Labels, NoMemo: req.NoMemo, Plan: r.planned(),
+	}); err != nil {
+		return res, err
+	}
+	if req.BatchKey != "" {
+		if res.Integration, err = r.integrate(ctx, req); err != nil {
 			return res, err
 		}
-		annotation.Plan = &plan
 	}
-
-	a.enter(ctx, api.PhaseAnnotating)
-	res.Annotation, err = api.AnnotateCellTypes.Execute(ctx, annotation,
-		agent.Summary(fmt.Sprintf("label %d cells", plan.NObs)))
-	if err != nil {
-		return res, err
-	}
-	a.progress.CellsDone, a.progress.ShardsDone = plan.NObs, plan.Shards()
-
-	a.enter(ctx, api.PhaseGenes)
+	r.enter(ctx, api.PhaseGenes)
 	res.GeneEmbeddings, err = api.GetGeneEmbeddings.Execute(ctx,
-		api.EmbeddingRequest{Genes: a.req.Genes, Model: plan.Model, Out: genesPath(plan.Out)}, agent.Summary("vectors of marker genes"))
+		api.EmbeddingRequest{Genes: req.Genes, Model: plan.Model, Out: beside(plan.Out, ".genes.h5ad"), NoMemo: req.NoMemo},
+		agent.Summary("vectors of marker genes"))
 	if err != nil {
 		return res, err
 	}
-
-	a.enter(ctx, api.PhaseDone)
+	r.enter(ctx, api.PhaseDone)
 	res.Status = api.StatusComplete
 	res.Metadata = api.AnalysisMetadata{
 		WorkflowID:   workflow.GetInfo(ctx).WorkflowExecution.ID,
@@ -81,132 +60,152 @@ func (a *analysisRun) run(ctx workflow.Context) (res api.AnalysisWorkflowResult,
 		Fingerprint:  plan.Fingerprint,
 		Device:       res.Annotation.Device,
 		Precision:    res.Annotation.Precision,
-		Seconds:      workflow.Now(ctx).Sub(time.UnixMilli(a.state.Started)).Seconds(),
+		Seconds:      workflow.Now(ctx).Sub(time.UnixMilli(r.state.Started)).Seconds(),
 		Shards:       max(plan.Shards(), 1),
-		ShardsReused: a.state.Reused,
+		ShardsReused: r.state.Reused,
+		FromMemo:     res.Annotation.FromMemo && res.GeneEmbeddings.FromMemo,
 		Version:      Version,
 	}
 	return res, nil
 }
 
-// genesPath is where the vectors of many genes go, beside the annotated copy.
-func genesPath(out string) string { return strings.TrimSuffix(out, ".h5ad") + ".genes.h5ad" }
+// beside is the path of another file that belongs to an output.
+func beside(out, suffix string) string { return strings.TrimSuffix(out, ".h5ad") + suffix }
 
-// isOver reports whether nothing will need the shard files again: the analysis
-// is done, it was cancelled, or its input is at fault. After any other failure
-// (a full disk, a lost machine) they stay, and an analysis of the same file to
-// the same output takes them over.
-func isOver(err error) bool {
-	if err == nil || temporal.IsCanceledError(err) {
-		return true
+// annotate labels the cells, whose embeddings are there if there are shards.
+func (r *cellRun) annotate(ctx workflow.Context, req api.AnnotationRequest) (api.AnnotationResponse, error) {
+	r.enter(ctx, api.PhaseAnnotating)
+	res, err := api.AnnotateCellTypes.Execute(ctx, req, r.timeout(), agent.Summary(fmt.Sprintf("label %d cells", r.state.Plan.NObs)))
+	if err != nil {
+		return res, err
 	}
-	class, ok := retry.ClassOf(err)
-	return ok && class.Final()
+	r.allDone()
+	res.BatchTokens = r.batchTokens(res.BatchTokens)
+	return res, nil
 }
 
-// discard removes the shard files, also after a failure or a cancellation. That
-// files stay behind is logged by Temporal and no reason to fail.
-func discard(ctx workflow.Context, plan api.Plan) {
-	ctx, cancel := workflow.NewDisconnectedContext(ctx)
-	defer cancel()
-	if _, err := api.DiscardShards.Execute(ctx, plan, agent.Summary("remove the shard files")); err != nil {
-		workflow.GetLogger(ctx).Warn("shard files stay behind", "folder", plan.ShardDir, "error", err)
+// integrate runs the integration of an analysis as a workflow of its own, which
+// has shards of its own.
+func (r *cellRun) integrate(ctx workflow.Context, req api.AnalysisWorkflowRequest) (*api.BatchIntegrationResponse, error) {
+	r.enter(ctx, api.PhaseIntegrating)
+	plan := r.state.Plan
+	res, err := api.Integration.Execute(ctx, api.BatchIntegrationRequest{
+		ExpressionData: plan.ExpressionData, BatchKey: req.BatchKey, NHVG: req.NHVG, Model: plan.Model,
+		Out: beside(plan.Out, integratedSuffix), Cells: req.Cells, NoMemo: req.NoMemo, ShardOptions: req.ShardOptions,
+	}, asChild(workflow.GetInfo(ctx).WorkflowExecution.ID+"-integration", "integrate batches"))
+	if err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// asChild names a child workflow, and has its parent wait for it when both are
+// cancelled.
+func asChild(id, summary string) agent.ChildOption {
+	return func(o *workflow.ChildWorkflowOptions) {
+		o.WorkflowID, o.WaitForCancellation = id, true
+		o.StaticSummary = summary
 	}
 }
 
-// plan takes the plan of the run before, or makes one.
-func (a *analysisRun) plan(ctx workflow.Context) error {
-	if a.req.Resume != nil {
-		a.state = *a.req.Resume
-	} else {
-		a.state.Started = workflow.Now(ctx).UnixMilli()
-		a.enter(ctx, api.PhasePlanning)
-		plan, err := api.PlanCells.Execute(ctx, api.PlanRequest{
-			ExpressionData: a.req.ExpressionData, Model: a.req.Model, Out: a.req.Out,
-			Cells: a.req.Cells, ShardCells: a.req.ShardCells,
-		}, agent.Summary("plan "+a.req.ExpressionData))
-		if err != nil {
-			return err
-		}
-		a.state.Plan = plan
+// annotation is ScGPTAnnotationWorkflow.
+func annotation(ctx workflow.Context, req api.AnnotationRequest) (res api.AnnotationResponse, err error) {
+	r, err := newCellRun(ctx, req.ExpressionData, req.ShardOptions, req.NoMemo, req.Resume)
+	if err != nil {
+		return res, err
 	}
-	p := a.state.Plan
-	a.progress.ShardsTotal, a.progress.CellsTotal = p.Shards(), p.NObs
-	a.progress.ShardsDone = a.state.Done
-	a.progress.CellsDone = min(a.state.Done*p.ShardCells, p.NObs)
-	return nil
+	if err := r.plan(ctx, api.PlanRequest{
+		Task: api.TaskAnnotate, ExpressionData: req.ExpressionData, ReferenceDataset: req.ReferenceDataset,
+		Model: req.Model, Out: req.Out, Cells: req.Cells,
+	}); err != nil {
+		return res, err
+	}
+	defer r.finish(ctx, &err)
+	if again, err := r.embed(ctx); err != nil {
+		return res, err
+	} else if again {
+		req.Resume = &r.state
+		return res, api.Annotation.ContinueAsNew(ctx, req)
+	}
+	req.ExpressionData, req.Model, req.Out, req.Plan, req.Resume = r.state.Plan.ExpressionData, r.state.Plan.Model, r.state.Plan.Out, r.planned(), nil
+	if res, err = r.annotate(ctx, req); err != nil {
+		return res, err
+	}
+	r.enter(ctx, api.PhaseDone)
+	return res, nil
 }
 
-// embed sees to the shards that are left, a bounded number at a time, and
-// continues as new after shardsPerRun of them.
-func (a *analysisRun) embed(ctx workflow.Context) error {
-	ctx, cancel := workflow.WithCancel(ctx)
-	defer cancel()
-	plan := a.state.Plan
-	last := min(a.state.Done+shardsPerRun, plan.Shards())
-	next, pending := a.state.Done, 0
-	inFlight := a.req.MaxShardsInFlight
-	if inFlight == 0 {
-		inFlight = defaultInFlight
+// cellEmbedding is ScGPTCellEmbeddingWorkflow.
+func cellEmbedding(ctx workflow.Context, req api.CellEmbeddingRequest) (res api.CellEmbeddingResponse, err error) {
+	r, err := newCellRun(ctx, req.ExpressionData, req.ShardOptions, req.NoMemo, req.Resume)
+	if err != nil {
+		return res, err
 	}
-	selector := workflow.NewSelector(ctx)
-	var failed error
-	for pending > 0 || failed == nil && next < last {
-		for ; failed == nil && next < last && pending < inFlight; next++ {
-			from, to := plan.Range(next)
-			future := api.EmbedShard.ExecuteAsync(ctx, api.ShardRequest{Plan: plan, Index: next},
-				agent.Summary(fmt.Sprintf("cells %d to %d", from, to-1)))
-			pending++
-			selector.AddFuture(future.Future, func(workflow.Future) {
-				pending--
-				shard, err := future.Get(ctx)
-				switch {
-				case err == nil:
-					a.shardDone(ctx, shard)
-				case failed == nil:
-					// The others stop before the run goes on to
-					// remove what they wrote.
-					failed = err
-					cancel()
-				}
-			})
-		}
-		selector.Select(ctx)
+	if err := r.plan(ctx, api.PlanRequest{
+		Task: api.TaskEmbed, ExpressionData: req.ExpressionData, Model: req.Model, Out: req.Out, Cells: req.Cells,
+	}); err != nil {
+		return res, err
 	}
-	if failed != nil {
-		return failed
+	defer r.finish(ctx, &err)
+	if again, err := r.embed(ctx); err != nil {
+		return res, err
+	} else if again {
+		req.Resume = &r.state
+		return res, api.CellEmbedding.ContinueAsNew(ctx, req)
 	}
-	a.state.Done = last
-	if last == plan.Shards() {
-		return nil
+	r.enter(ctx, api.PhaseWriting)
+	req.ExpressionData, req.Model, req.Out, req.Plan, req.Resume = r.state.Plan.ExpressionData, r.state.Plan.Model, r.state.Plan.Out, r.planned(), nil
+	res, err = api.EmbedCells.Execute(ctx, req, r.timeout(), agent.Summary(fmt.Sprintf("embed %d cells", r.state.Plan.NObs)))
+	if err != nil {
+		return res, err
 	}
-	req := a.req
-	req.Resume = &a.state
-	return api.Analysis.ContinueAsNew(ctx, req)
+	r.allDone()
+	res.BatchTokens = r.batchTokens(res.BatchTokens)
+	r.enter(ctx, api.PhaseDone)
+	return res, nil
 }
 
-func (a *analysisRun) shardDone(ctx workflow.Context, s api.Shard) {
-	a.progress.ShardsDone++
-	a.progress.CellsDone += s.Cells
-	if s.Reused {
-		a.state.Reused++
+// integration is ScGPTIntegrationWorkflow.
+func integration(ctx workflow.Context, req api.BatchIntegrationRequest) (res api.BatchIntegrationResponse, err error) {
+	req.BatchKey = cmp.Or(req.BatchKey, api.DefaultBatchKey)
+	r, err := newCellRun(ctx, req.ExpressionData, req.ShardOptions, req.NoMemo, req.Resume)
+	if err != nil {
+		return res, err
 	}
-	if !slices.Contains(a.state.DeviceClasses, s.DeviceClass) {
-		a.state.DeviceClasses = append(a.state.DeviceClasses, s.DeviceClass)
+	if err := r.plan(ctx, api.PlanRequest{
+		Task: api.TaskIntegrate, ExpressionData: req.ExpressionData, Model: req.Model, Out: req.Out, Cells: req.Cells,
+		BatchKey: req.BatchKey, NHVG: req.NHVG, Flavor: req.Flavor,
+	}); err != nil {
+		return res, err
 	}
-	a.describe(ctx)
+	defer r.finish(ctx, &err)
+	if again, err := r.embed(ctx); err != nil {
+		return res, err
+	} else if again {
+		req.Resume = &r.state
+		return res, api.Integration.ContinueAsNew(ctx, req)
+	}
+	r.enter(ctx, api.PhaseIntegrating)
+	req.ExpressionData, req.Model, req.Out, req.Plan, req.Resume = r.state.Plan.ExpressionData, r.state.Plan.Model, r.state.Plan.Out, r.planned(), nil
+	res, err = api.IntegrateBatches.Execute(ctx, req, r.timeout(), agent.Summary(fmt.Sprintf("integrate %d cells by %s", r.state.Plan.NObs, req.BatchKey)))
+	if err != nil {
+		return res, err
+	}
+	r.allDone()
+	res.BatchTokens = r.batchTokens(res.BatchTokens)
+	r.enter(ctx, api.PhaseDone)
+	return res, nil
 }
 
-func (a *analysisRun) enter(ctx workflow.Context, phase string) {
-	a.progress.Phase = phase
-	a.describe(ctx)
-}
-
-// describe shows the run's state in the web UI, in Markdown.
-func (a *analysisRun) describe(ctx workflow.Context) {
-	details := fmt.Sprintf("**%s** `%s`", a.progress.Phase, a.req.ExpressionData)
-	if p := a.progress; p.CellsTotal > 0 {
-		details += fmt.Sprintf("\n\n%d of %d cells, %d of %d shards", p.CellsDone, p.CellsTotal, p.ShardsDone, p.ShardsTotal)
+// geneEmbedding is ScGPTGeneEmbeddingWorkflow.
+func geneEmbedding(ctx workflow.Context, req api.EmbeddingRequest) (api.EmbeddingResponse, error) {
+	p := &api.Progress{Phase: api.PhaseGenes}
+	if err := answerQueries(ctx, p); err != nil {
+		return api.EmbeddingResponse{}, err
 	}
-	workflow.SetCurrentDetails(ctx, details)
+	res, err := api.GetGeneEmbeddings.Execute(ctx, req, agent.Summary("vectors of genes"))
+	if err == nil {
+		p.Phase = api.PhaseDone
+	}
+	return res, err
 }

@@ -92,7 +92,7 @@ func environment(t *testing.T, s *scripted) *testsuite.TestWorkflowEnvironment {
 }
 
 func planOf(cells, shardCells int) api.Plan {
-	return api.Plan{ExpressionData: "/d/x.h5ad", Model: "m", Out: "/d/x.out.h5ad", NObs: cells, ShardCells: shardCells, Fingerprint: "f", ShardDir: "/d/x.out.h5ad.shards/id"}
+	return api.Plan{Task: api.TaskAnnotate, ExpressionData: "/d/x.h5ad", Model: "m", Out: "/d/x.out.h5ad", NObs: cells, ShardCells: shardCells, Fingerprint: "f", ShardDir: "/d/x.out.h5ad.shards/id"}
 }
 
 func TestAnalysisOfOneShardLeavesTheWorkToAnnotate(t *testing.T) {
@@ -114,7 +114,7 @@ func TestAnalysisOfOneShardLeavesTheWorkToAnnotate(t *testing.T) {
 func TestAnalysisOfManyShards(t *testing.T) {
 	s := &scripted{plan: planOf(95, 10)}
 	env := environment(t, s)
-	env.ExecuteWorkflow(api.Analysis.Name(), api.AnalysisWorkflowRequest{ExpressionData: "x.h5ad", MaxShardsInFlight: 3})
+	env.ExecuteWorkflow(api.Analysis.Name(), api.AnalysisWorkflowRequest{ExpressionData: "x.h5ad", ShardOptions: api.ShardOptions{MaxShardsInFlight: 3}})
 	require.NoError(t, env.GetWorkflowError())
 	var res api.AnalysisWorkflowResult
 	require.NoError(t, env.GetWorkflowResult(&res))
@@ -130,7 +130,7 @@ func TestAnalysisOfManyShards(t *testing.T) {
 	require.NoError(t, err)
 	var p api.Progress
 	require.NoError(t, answer.Get(&p))
-	require.Equal(t, api.Progress{Phase: api.PhaseDone, ShardsDone: 10, ShardsTotal: 10, CellsDone: 95, CellsTotal: 95}, p)
+	require.Equal(t, api.Progress{Phase: api.PhaseDone, ShardsDone: 10, ShardsTotal: 10, CellsDone: 95, CellsTotal: 95, Estimate: &s.plan.Estimate}, p)
 }
 
 // An analysis of more than shardsPerRun shards continues as new, and takes up
@@ -175,7 +175,7 @@ func TestAnalysisFailures(t *testing.T) {
 	t.Run("a shard for good", func(t *testing.T) {
 		s := &scripted{plan: planOf(100, 10), shardErr: map[int]error{3: retry.InvalidData.Errorf("cell 31: NaN")}}
 		env := environment(t, s)
-		env.ExecuteWorkflow(api.Analysis.Name(), api.AnalysisWorkflowRequest{ExpressionData: "x.h5ad", MaxShardsInFlight: 2})
+		env.ExecuteWorkflow(api.Analysis.Name(), api.AnalysisWorkflowRequest{ExpressionData: "x.h5ad", ShardOptions: api.ShardOptions{MaxShardsInFlight: 2}})
 		class, _ := retry.ClassOf(env.GetWorkflowError())
 		require.Equal(t, retry.InvalidData, class)
 		require.Empty(t, s.annotated)
@@ -198,10 +198,12 @@ func TestRequestsThatMakeNoSense(t *testing.T) {
 		want string
 	}{
 		{"no data", api.AnalysisWorkflowRequest{}, "expression_data is empty"},
-		{"reference", api.AnalysisWorkflowRequest{ExpressionData: "x", ReferenceDataset: "cellxgene"}, "has no references"},
-		{"batches", api.AnalysisWorkflowRequest{ExpressionData: "x", BatchKey: "donor"}, "does not integrate"},
-		{"shards", api.AnalysisWorkflowRequest{ExpressionData: "x", ShardCells: -1}, "shard_cells is -1"},
-		{"in flight", api.AnalysisWorkflowRequest{ExpressionData: "x", MaxShardsInFlight: 1001}, "want 0 to 1000"},
+		{"confidence", api.AnalysisWorkflowRequest{ExpressionData: "x", Labels: api.LabelOptions{MinConfidence: 1.5}}, "min_confidence is 1.5"},
+		{"neighbours", api.AnalysisWorkflowRequest{ExpressionData: "x", Labels: api.LabelOptions{Neighbors: -1}}, "neighbors is -1"},
+		{"genes without batches", api.AnalysisWorkflowRequest{ExpressionData: "x", NHVG: 3}, "name the column of the batches"},
+		{"variable genes", api.AnalysisWorkflowRequest{ExpressionData: "x", BatchKey: "b", NHVG: 5000}, "n_hvg is 5000"},
+		{"shards", api.AnalysisWorkflowRequest{ExpressionData: "x", ShardOptions: api.ShardOptions{ShardCells: -1}}, "shard_cells is -1"},
+		{"in flight", api.AnalysisWorkflowRequest{ExpressionData: "x", ShardOptions: api.ShardOptions{MaxShardsInFlight: 1001}}, "want 0 to 1000"},
 		{"cap", api.AnalysisWorkflowRequest{ExpressionData: "x", Cells: api.CellOptions{Cap: "odd"}}, `cap is "odd"`},
 		{"ties", api.AnalysisWorkflowRequest{ExpressionData: "x", Cells: api.CellOptions{Ties: "odd"}}, `ties is "odd"`},
 		{"length", api.AnalysisWorkflowRequest{ExpressionData: "x", Cells: api.CellOptions{MaxLength: 1}}, "max_length is 1"},

@@ -2,111 +2,156 @@ package scgpt
 
 import (
 	"context"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
+	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
+	"github.com/seed-ab6af24b/troupe/scgpt/reference"
 	"github.com/seed-ab6af24b/troupe/scgpt/storage"
 )
+
+// annotationParams are what an annotation depends on beside model, device and
+// input.
+type annotationParams struct {
+	Options     engine.Options   `json:"options"`
+	Reference   string           `json:"reference,omitempty"`
+	Labels      api.LabelOptions `json:"labels"`
+	LabelColumn string           `json:"label_column,omitempty"`
+}
 
 // annotateCellTypes is the activity annotate_cell_types. With a plan it labels
 // the embeddings in the shard files, without one it computes them.
 func (a *Agent) annotateCellTypes(ctx context.Context, req api.AnnotationRequest) (api.AnnotationResponse, error) {
 	start := time.Now()
-	var done, total atomic.Int64
-	stop := agent.KeepAlive(ctx, func() api.Beat { return api.Beat{Done: int(done.Load()), Total: int(total.Load())} })
-	defer stop()
+	b := newBeats(ctx)
+	defer b.stop()
+	j, err := a.resolve(ctx, query{
+		task: api.TaskAnnotate, data: req.ExpressionData, model: req.Model, reference: req.ReferenceDataset,
+		out: req.Out, suffix: annotatedSuffix, cells: req.Cells, plan: req.Plan, noMemo: req.NoMemo,
+	})
+	if err != nil {
+		return api.AnnotationResponse{}, err
+	}
+	emb, err := a.stored(ctx, j)
+	if err != nil {
+		return api.AnnotationResponse{}, err
+	}
+	params := annotationParams{Options: j.opts, Labels: req.Labels, LabelColumn: req.Cells.LabelColumn}
+	if j.ref != nil {
+		params.Reference = j.ref.Fingerprint()
+	}
+	device, store := j.memoOf(emb)
+	res, hit, err := memo.Do(ctx, store, j.key(api.AnnotateCellTypes.Name(), device, params), []string{j.out},
+		func(ctx context.Context, files []string) (api.AnnotationResponse, error) {
+			return a.annotate(ctx, j, req, emb, b, files[0])
+		})
+	if err != nil {
+		return api.AnnotationResponse{}, err
+	}
+	res.Out, res.FromMemo, res.Seconds = j.out, hit, time.Since(start).Seconds()
+	return res, nil
+}
 
-	eng, in, err := a.annotationInput(ctx, req)
+const annotatedSuffix = ".annotated.h5ad"
+
+// annotate labels the cells and writes the annotated copy. emb is nil where it has
+// to be computed.
+func (a *Agent) annotate(ctx context.Context, j job, req api.AnnotationRequest, emb *embedding, b *beats, out string) (api.AnnotationResponse, error) {
+	var none api.AnnotationResponse
+	cells, truth, emb, err := a.cellsOf(ctx, j, emb, b, func(cells *engine.Cells) (*engine.Truth, error) {
+		return cells.Truth(req.Cells.LabelColumn, j.types())
+	})
 	if err != nil {
-		return api.AnnotationResponse{}, err
-	}
-	out, err := a.outputPath(req.Out, annotatedName(in))
-	if err != nil {
-		return api.AnnotationResponse{}, err
-	}
-	if out == in {
-		return api.AnnotationResponse{}, sameFile(req.ExpressionData)
-	}
-	cells, err := eng.Open(in, engineOptions(engine.Annotate, req.Cells))
-	if err != nil {
-		return api.AnnotationResponse{}, err
+		return none, err
 	}
 	defer cells.Close()
-	truth, err := cells.Truth(req.Cells.LabelColumn)
+	labels, err := a.label(ctx, j, emb, req.Labels)
 	if err != nil {
-		return api.AnnotationResponse{}, err
+		return none, err
 	}
-
-	var emb *engine.Embeddings
-	classes := []string{eng.Class()}
-	if req.Plan != nil {
-		emb, classes, err = a.readShards(ctx, *req.Plan)
-	} else {
-		total.Store(int64(cells.Len()))
-		err = a.useDevice(ctx, func() (err error) {
-			emb, err = cells.Embed(ctx, 0, cells.Len(), func(n int) { done.Store(int64(n)) })
-			return err
-		})
-	}
-	if err != nil {
-		return api.AnnotationResponse{}, err
-	}
-	labels, err := eng.Label(emb)
-	if err != nil {
-		return api.AnnotationResponse{}, err
-	}
-	device := deviceOf(classes)
 	if err := storage.MakeFolder(out); err != nil {
-		return api.AnnotationResponse{}, err
+		return none, err
 	}
-	if err := cells.WriteAnnotated(ctx, out, emb, labels, engine.Provenance{
-		Agent: "scgpt", Version: Version, Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: device,
-	}); err != nil {
-		return api.AnnotationResponse{}, err
+	if err := cells.WriteAnnotated(ctx, out, emb.Embeddings, labels, j.provenance(emb.device)); err != nil {
+		return none, err
 	}
 	s := labels.Summary()
 	res := api.AnnotationResponse{
-		UniqueTypes: s.Types, Counts: s.Counts, MeanConfidence: s.MeanConfidence, TypeConfidence: s.TypeConfidence,
+		Method: api.MethodClassifier, UniqueTypes: s.Types, Counts: s.Counts, UnassignedCells: s.Counts[api.Unassigned],
+		MeanConfidence: s.MeanConfidence, TypeConfidence: s.TypeConfidence,
 		Cells: cells.Len(), EmptyCells: len(emb.Empty), TruncatedCells: emb.Truncated, Tokens: emb.Tokens,
-		GeneMatch: geneMatch(cells), Out: out, Model: eng.Name(), Fingerprint: eng.Fingerprint(),
-		Device: device, Precision: engine.PrecisionOf(device),
+		GeneMatch: geneMatch(cells), Model: j.eng.Name(), Fingerprint: j.eng.Fingerprint(),
+		Device: emb.device, Precision: engine.PrecisionOf(emb.device), BatchTokens: j.eng.BatchTokens(),
+	}
+	if j.ref != nil {
+		res.Method, res.ReferenceDataset, res.ReferenceFingerprint = api.MethodReference, j.ref.Name, j.ref.Fingerprint()
 	}
 	if truth != nil {
 		scores, err := truth.Score(labels)
 		if err != nil {
-			return api.AnnotationResponse{}, err
+			return none, err
 		}
 		res.Truth = &api.Truth{Column: truth.Column, Cells: scores.Cells, Counts: scores.Counts, Accuracy: scores.Accuracy, MacroF1: scores.MacroF1}
 	}
-	res.Seconds = time.Since(start).Seconds()
 	return res, nil
 }
 
-// annotationInput opens the model and resolves the input; with a plan, it makes
-// sure that both are the plan's.
-func (a *Agent) annotationInput(ctx context.Context, req api.AnnotationRequest) (*engine.Engine, string, error) {
-	if req.Plan != nil {
-		return a.planned(ctx, *req.Plan)
+// types are those that labels are chosen from.
+func (j job) types() []string {
+	if j.ref != nil {
+		return j.ref.TypeNames()
 	}
-	eng, err := a.model(req.Model)
-	if err != nil {
-		return nil, "", err
-	}
-	if err := eng.CanLabel(); err != nil {
-		return nil, "", err
-	}
-	in, err := a.roots.Input(req.ExpressionData)
-	return eng, in, err
+	return j.eng.Labels()
 }
 
-// deviceOf names the device classes of a result.
-func deviceOf(classes []string) string {
-	classes = slices.Clone(classes)
-	slices.Sort(classes)
-	return strings.Join(slices.Compact(classes), "+")
+func (a *Agent) label(ctx context.Context, j job, emb *embedding, o api.LabelOptions) (*engine.Labels, error) {
+	if j.ref != nil {
+		return j.ref.Label(ctx, emb.Embeddings, reference.LabelOptions{
+			Neighbors: o.Neighbors, MinConfidence: o.MinConfidence, Threads: a.opts.Threads,
+		})
+	}
+	labels, err := j.eng.Label(emb.Embeddings)
+	if err != nil {
+		return nil, err
+	}
+	for i, confidence := range labels.Confidence {
+		if float64(confidence) < o.MinConfidence {
+			labels.Types[i] = neighbors.Unassigned
+		}
+	}
+	return labels, nil
+}
+
+// cellsOf opens the job's file and, unless there is an embedding already,
+// computes it: both when it is its turn on the device, so that waiting holds
+// neither files nor memory. check, if not nil, is run on the file before. The
+// caller closes the cells.
+func (a *Agent) cellsOf(ctx context.Context, j job, emb *embedding, b *beats, check func(*engine.Cells) (*engine.Truth, error)) (cells *engine.Cells, truth *engine.Truth, _ *embedding, err error) {
+	defer func() {
+		if err != nil && cells != nil {
+			_ = cells.Close()
+		}
+	}()
+	open := func() (err error) {
+		if cells, err = j.eng.Open(j.in, j.opts); err == nil && check != nil {
+			truth, err = check(cells)
+		}
+		return err
+	}
+	if emb != nil {
+		err = open()
+		return cells, truth, emb, err
+	}
+	err = a.useDevice(ctx, b, func() error {
+		if err := open(); err != nil {
+			return err
+		}
+		b.total.Store(int64(cells.Len()))
+		computed, err := cells.Embed(ctx, 0, cells.Len(), b.progress)
+		emb = &embedding{computed, j.eng.Class()}
+		return err
+	})
+	return cells, truth, emb, err
 }

@@ -2,57 +2,95 @@ package scgpt
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
+	"time"
 
-	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 	"github.com/seed-ab6af24b/troupe/scgpt/storage"
 )
 
+// geneParams are what vectors of genes depend on beside model and device.
+type geneParams struct {
+	Genes      []string `json:"genes"`
+	Similarity bool     `json:"similarity"`
+}
+
 // getGeneEmbeddings is the activity get_gene_embeddings.
 func (a *Agent) getGeneEmbeddings(ctx context.Context, req api.EmbeddingRequest) (api.EmbeddingResponse, error) {
-	stop := agent.KeepAlive(ctx, func() api.Beat { return api.Beat{} })
-	defer stop()
-	eng, err := a.model(req.Model)
+	start := time.Now()
+	b := newBeats(ctx)
+	defer b.stop()
+	var none api.EmbeddingResponse
+	eng, err := a.models.get(req.Model)
 	if err != nil {
-		return api.EmbeddingResponse{}, err
+		return none, err
 	}
 	genes := req.Genes
 	if len(genes) == 0 {
 		genes = api.CommonMarkers()
 	}
+	path := req.Out
+	if path == "" {
+		path = filepath.Join(a.opts.Out, "gene_embeddings.h5ad")
+	}
+	out, err := a.roots.Output(path)
+	if err != nil {
+		return none, err
+	}
+	j := job{eng: eng, out: out, memo: a.memo}
+	if req.NoMemo {
+		j.memo = nil
+	}
+	key := j.key(api.GetGeneEmbeddings.Name(), eng.Class(), geneParams{genes, req.IncludeSimilarity})
+	res, hit, err := memo.Do(ctx, j.memo, key, []string{out}, func(ctx context.Context, files []string) (api.EmbeddingResponse, error) {
+		return a.geneVectors(ctx, j, genes, req.IncludeSimilarity, b, files[0])
+	})
+	if err != nil {
+		return none, err
+	}
+	if res.Out != "" {
+		res.Out = out
+	}
+	res.FromMemo, res.Seconds = hit, time.Since(start).Seconds()
+	return res, nil
+}
+
+// geneVectors looks the vectors up, and writes them to out where a response cannot
+// hold them: then the response says so in its Out.
+func (a *Agent) geneVectors(ctx context.Context, j job, genes []string, similarity bool, b *beats, out string) (api.EmbeddingResponse, error) {
+	var none api.EmbeddingResponse
 	var g *engine.GeneVectors
-	err = a.useDevice(ctx, func() (err error) {
-		g, err = eng.Genes(genes)
+	err := a.useDevice(ctx, b, func() (err error) {
+		g, err = j.eng.Genes(genes)
 		return err
 	})
 	if err != nil {
-		return api.EmbeddingResponse{}, err
+		return none, err
 	}
-	res := api.EmbeddingResponse{Genes: g.Genes, Missing: g.Missing, Dim: g.Dim, Model: eng.Name(), Fingerprint: eng.Fingerprint()}
-	var similarity []float32
-	if req.IncludeSimilarity {
-		similarity = g.Similarity()
+	res := api.EmbeddingResponse{
+		Genes: g.Genes, Missing: g.Missing, Dim: g.Dim,
+		Model: j.eng.Name(), Fingerprint: j.eng.Fingerprint(), Device: j.eng.Class(),
 	}
-	if len(g.Vectors)+len(similarity) <= api.MaxInlineValues {
+	var cosines []float32
+	if similarity {
+		cosines = g.Similarity()
+	}
+	if len(g.Vectors)+len(cosines) <= api.MaxInlineValues {
 		res.Vectors = rows(g.Vectors, g.Dim)
-		res.Similarity = rows(similarity, len(g.Genes))
+		res.Similarity = rows(cosines, len(g.Genes))
 		return res, nil
 	}
-	if res.Out, err = a.outputPath(req.Out, "gene_embeddings.h5ad"); err != nil {
-		return api.EmbeddingResponse{}, err
+	if err := storage.CheckWritable(j.out); err != nil {
+		return none, err
 	}
-	if err := storage.MakeFolder(res.Out); err != nil {
-		return api.EmbeddingResponse{}, err
+	if err := storage.MakeFolder(out); err != nil {
+		return none, err
 	}
-	// The lists of names may be long too; they stand in the file.
-	if err := g.Write(ctx, res.Out, similarity, engine.Provenance{
-		Agent: "scgpt", Version: Version, Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class(),
-	}); err != nil {
-		return api.EmbeddingResponse{}, err
-	}
-	return res, nil
+	res.Out = j.out
+	return res, g.Write(ctx, out, cosines, j.provenance(j.eng.Class()))
 }
 
 func rows(values []float32, n int) [][]float32 {

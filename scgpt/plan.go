@@ -1,106 +1,83 @@
 package scgpt
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
-	"strings"
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/seed-ab6af24b/troupe/agent"
-	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
-	"github.com/seed-ab6af24b/troupe/scgpt/storage"
 )
+
+// suffixes of the outputs of the tasks.
+var suffixes = map[string]string{
+	api.TaskAnnotate:  annotatedSuffix,
+	api.TaskEmbed:     embeddedSuffix,
+	api.TaskIntegrate: integratedSuffix,
+}
 
 // planCells is the activity plan_cells: it opens file and model, so that what
 // is wrong with them is said before any work, and cuts the cells into shards.
 func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, error) {
-	stop := agent.KeepAlive(ctx, func() api.Beat { return api.Beat{} })
-	defer stop()
-	eng, err := a.model(req.Model)
+	b := newBeats(ctx)
+	defer b.stop()
+	if req.Task == api.TaskIntegrate {
+		req.BatchKey = cmp.Or(req.BatchKey, api.DefaultBatchKey)
+	}
+	j, err := a.resolve(ctx, query{
+		task: req.Task, data: req.ExpressionData, model: req.Model, reference: req.ReferenceDataset,
+		out: req.Out, suffix: suffixes[req.Task], cells: req.Cells, batchKey: req.BatchKey,
+	})
 	if err != nil {
 		return api.Plan{}, err
 	}
-	in, err := a.roots.Input(req.ExpressionData)
-	if err != nil {
-		return api.Plan{}, err
-	}
-	if err := eng.CanLabel(); err != nil {
-		return api.Plan{}, err
-	}
-	cells, err := eng.Open(in, engineOptions(engine.Annotate, req.Cells))
+	a.sweepBeside(ctx, j.out)
+	cells, err := j.eng.Open(j.in, j.opts)
 	if err != nil {
 		return api.Plan{}, err
 	}
 	defer cells.Close()
-	if _, err := cells.Truth(req.Cells.LabelColumn); err != nil {
+	if _, err := cells.Truth(req.Cells.LabelColumn, j.types()); err != nil {
 		return api.Plan{}, err
 	}
-	out, err := a.outputPath(req.Out, annotatedName(in))
-	if err != nil {
-		return api.Plan{}, err
-	}
-	if out == in {
-		return api.Plan{}, sameFile(req.ExpressionData)
-	}
-	if err := storage.CheckWritable(out); err != nil {
-		return api.Plan{}, err
-	}
-	sum, err := a.inputs.sum(ctx, in)
-	if err != nil {
-		return api.Plan{}, err
-	}
-	shardCells, err := a.shardCells(ctx, eng, cells, req.ShardCells)
-	if err != nil {
-		return api.Plan{}, err
-	}
-	return api.Plan{
-		ExpressionData: in,
-		Model:          eng.Name(),
-		Out:            out,
-		Cells:          req.Cells,
+	plan := api.Plan{
+		Task:           string(j.opts.Task),
+		ExpressionData: j.in,
+		Model:          j.eng.Name(),
+		Out:            j.out,
+		Cells:          cellOptions(j.opts, req.Cells.LabelColumn),
+		BatchKey:       req.BatchKey,
 		NObs:           cells.Len(),
-		ShardCells:     shardCells,
 		GeneMatch:      geneMatch(cells),
-		Input:          sum,
-		Fingerprint:    eng.Fingerprint(),
-		ShardDir:       filepath.Join(out+shardsSuffix, activity.GetInfo(ctx).WorkflowExecution.ID),
-	}, nil
-}
-
-func sameFile(path string) error {
-	return retry.InvalidData.Errorf("%s: out is the input itself: choose another path", path)
-}
-
-// annotatedName is the name of the annotated copy of a file.
-func annotatedName(in string) string {
-	return strings.TrimSuffix(filepath.Base(in), ".h5ad") + ".annotated.h5ad"
-}
-
-// model returns the model of a request.
-func (a *Agent) model(name string) (*engine.Engine, error) { return a.models.get(name) }
-
-func engineOptions(task engine.Task, o api.CellOptions) engine.Options {
-	return engine.Options{
-		Task: task, Layer: o.Layer, GeneColumn: o.GeneColumn, MaxLength: o.MaxLength,
-		Cap: o.Cap, Ties: o.Ties, Seed: o.Seed, MinGeneShare: o.MinGeneShare,
+		Input:          j.sum,
+		Fingerprint:    j.eng.Fingerprint(),
+		ShardDir:       filepath.Join(j.out+shardsSuffix, activity.GetInfo(ctx).WorkflowExecution.ID),
 	}
+	perCell, err := tokensPerCell(ctx, cells, req)
+	if err != nil {
+		return api.Plan{}, err
+	}
+	plan.ShardCells = a.shardCells(j.eng, perCell, req.ShardCells)
+	plan.Estimate = a.estimate(j.eng, plan, perCell)
+	if req.Task == api.TaskIntegrate && plan.Shards() > 1 {
+		choice, err := cells.ChooseGenes(ctx, chooseOptions(req.NHVG, req.Flavor))
+		if err != nil {
+			return api.Plan{}, err
+		}
+		if plan.Genes, err = a.writeChoice(plan, choice); err != nil {
+			return api.Plan{}, err
+		}
+	}
+	return plan, nil
 }
 
-func geneMatch(cells *engine.Cells) api.GeneMatch {
-	g := cells.GeneMatch()
-	match := api.GeneMatch{
-		Total: g.Total, Matched: g.Matched, Share: g.Share,
-		UnmatchedCount: g.UnmatchedCount, Unmatched: g.Unmatched[:min(len(g.Unmatched), maxListedGenes)],
-		DuplicateCount: g.DuplicateCount, MappedFromSymbols: g.MappedFromSymbols,
+// tokensPerCell returns the mean length of a cell.
+func tokensPerCell(ctx context.Context, cells *engine.Cells, req api.PlanRequest) (float64, error) {
+	if req.Task != api.TaskIntegrate {
+		return cells.MeanTokens(ctx)
 	}
-	for _, d := range g.Duplicates[:min(len(g.Duplicates), maxListedGenes)] {
-		match.Duplicates = append(match.Duplicates, d.Gene)
-	}
-	return match
+	n := cmp.Or(req.NHVG, engine.DefaultChosenGenes)
+	return float64(min(n, cells.GeneMatch().Matched) + 1), nil
 }
-
-// maxListedGenes bounds the lists of genes in a response.
-const maxListedGenes = 20

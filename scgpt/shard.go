@@ -9,12 +9,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
@@ -27,11 +26,11 @@ func (a *Agent) embedShard(ctx context.Context, req api.ShardRequest) (api.Shard
 	start := time.Now()
 	plan := req.Plan
 	from, to := plan.Range(req.Index)
-	var done atomic.Int64
-	stop := agent.KeepAlive(ctx, func() api.Beat { return api.Beat{Done: int(done.Load()), Total: to - from} })
-	defer stop()
+	b := newBeats(ctx)
+	defer b.stop()
+	b.total.Store(int64(to - from))
 
-	eng, in, err := a.planned(ctx, plan)
+	j, err := a.planned(ctx, plan, req.NoMemo)
 	if err != nil {
 		return api.Shard{}, err
 	}
@@ -39,8 +38,8 @@ func (a *Agent) embedShard(ctx context.Context, req api.ShardRequest) (api.Shard
 	if err != nil {
 		return api.Shard{}, err
 	}
-	result := api.Shard{Index: req.Index, Path: path, Cells: to - from, DeviceClass: eng.Class()}
-	key := shardKeyOf(plan, from, to, eng.Class())
+	result := api.Shard{Index: req.Index, Path: path, Cells: to - from, DeviceClass: j.eng.Class(), BatchTokens: j.eng.BatchTokens()}
+	key := j.shardKey(from, to, j.eng.Class())
 	if err := takeOver(path, key); err == nil {
 		result.Reused = true
 		result.Seconds = time.Since(start).Seconds()
@@ -48,52 +47,74 @@ func (a *Agent) embedShard(ctx context.Context, req api.ShardRequest) (api.Shard
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		activity.GetLogger(ctx).Info("computing the shard anew", "reason", err)
 	}
-
-	cells, err := a.opened.open(eng, in, plan.Input, key.Options)
+	_, result.FromMemo, err = memo.Do(ctx, j.memo, j.key(api.EmbedShard.Name(), j.eng.Class(), key), []string{path},
+		func(ctx context.Context, files []string) (struct{}, error) {
+			return struct{}{}, a.computeShard(ctx, j, key, b, files[0])
+		})
 	if err != nil {
 		return api.Shard{}, err
 	}
-	defer cells.release()
-	var emb *engine.Embeddings
-	err = a.useDevice(ctx, func() (err error) {
-		emb, err = cells.Embed(ctx, from, to, func(n int) { done.Store(int64(n)) })
-		return err
-	})
-	if err != nil {
-		return api.Shard{}, err
-	}
-	if err := storage.MakeFolder(path); err != nil {
-		return api.Shard{}, err
-	}
-	if err := writeShard(path, key, emb); err != nil {
-		return api.Shard{}, err
-	}
+	result.BatchTokens = j.eng.BatchTokens()
 	result.Seconds = time.Since(start).Seconds()
 	return result, nil
 }
 
-// planned opens the model of a plan and makes sure that model and input are
-// those that the plan was made with.
-func (a *Agent) planned(ctx context.Context, plan api.Plan) (*engine.Engine, string, error) {
-	eng, err := a.model(plan.Model)
+// computeShard embeds the cells of a shard and writes its file.
+func (a *Agent) computeShard(ctx context.Context, j job, key shardKey, b *beats, path string) error {
+	var emb *engine.Embeddings
+	err := a.useDevice(ctx, b, func() error {
+		cells, err := a.opened.open(j.eng, j.in, j.sum, j.opts)
+		if err != nil {
+			return err
+		}
+		defer cells.release()
+		emb, err = cells.Embed(ctx, key.From, key.To, b.progress)
+		return err
+	})
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	if eng.Fingerprint() != plan.Fingerprint {
-		return nil, "", retry.InvalidData.Errorf("the model %s of this worker is %s, but the analysis was planned with %s: give all workers the same models", plan.Model, eng.Fingerprint(), plan.Fingerprint)
+	if err := storage.MakeFolder(path); err != nil {
+		return err
 	}
-	in, err := a.roots.Input(plan.ExpressionData)
+	return writeShard(path, key, emb)
+}
+
+// planned resolves what a plan names, and makes sure that model and input are
+// those that it was made with.
+func (a *Agent) planned(ctx context.Context, plan api.Plan, noMemo bool) (j job, err error) {
+	j = job{data: plan.ExpressionData, plan: &plan, memo: a.memo}
+	if noMemo {
+		j.memo = nil
+	}
+	if j.eng, err = a.models.get(plan.Model); err != nil {
+		return j, err
+	}
+	if j.in, err = a.roots.Input(plan.ExpressionData); err != nil {
+		return j, err
+	}
+	if j.sum, err = a.inputs.sum(ctx, j.in); err != nil {
+		return j, err
+	}
+	if j.opts, err = a.plannedOptions(plan); err != nil {
+		return j, err
+	}
+	return j, checkPlan(plan, j.eng, j.sum)
+}
+
+// plannedOptions are the options that the shards of a plan are computed with.
+func (a *Agent) plannedOptions(plan api.Plan) (engine.Options, error) {
+	o := engineOptions(engine.Task(plan.Task), plan.Cells)
+	if plan.Task != api.TaskIntegrate {
+		return o, nil
+	}
+	o.BatchKey = plan.BatchKey
+	choice, err := a.readChoice(plan)
 	if err != nil {
-		return nil, "", err
+		return o, err
 	}
-	sum, err := a.inputs.sum(ctx, in)
-	if err != nil {
-		return nil, "", err
-	}
-	if sum != plan.Input {
-		return nil, "", retry.InvalidData.Errorf("%s has changed since the analysis began (SHA-256 %s, was %s): start it again", plan.ExpressionData, sum, plan.Input)
-	}
-	return eng, in, nil
+	o.Genes = choice.Genes
+	return o, nil
 }
 
 // shardsSuffix ends the name of the folder beside an output that holds the
@@ -103,7 +124,12 @@ const shardsSuffix = ".shards"
 // shardPath returns the path of a shard's file. A plan comes with a request and
 // may name any folder: only one of the layout that plan_cells makes is taken.
 func (a *Agent) shardPath(plan api.Plan, index int) (string, error) {
-	path, err := a.roots.Output(filepath.Join(plan.ShardDir, fmt.Sprintf("%06d.shard", index)))
+	return a.inShards(plan, fmt.Sprintf("%06d.shard", index))
+}
+
+// inShards returns the path of a file in the folder of a plan's shards.
+func (a *Agent) inShards(plan api.Plan, name string) (string, error) {
+	path, err := a.roots.Output(filepath.Join(plan.ShardDir, name))
 	if err != nil {
 		return "", err
 	}
@@ -140,16 +166,17 @@ func takeOver(path string, key shardKey) error {
 	return err
 }
 
-func shardKeyOf(plan api.Plan, from, to int, class string) shardKey {
+func (j job) shardKey(from, to int, class string) shardKey {
 	return shardKey{
-		From: from, To: to, Input: plan.Input, Fingerprint: plan.Fingerprint, DeviceClass: class,
-		Options: engineOptions(engine.Annotate, plan.Cells), Version: Version,
+		From: from, To: to, Input: j.sum, Fingerprint: j.eng.Fingerprint(), DeviceClass: class,
+		Options: j.opts, Version: Version,
 	}
 }
 
-// readShards reads the files of all shards of a plan, in order, and the
+// readShards reads the files of all shards of the job's plan, in order, and the
 // device classes that computed them.
-func (a *Agent) readShards(ctx context.Context, plan api.Plan) (*engine.Embeddings, []string, error) {
+func (a *Agent) readShards(ctx context.Context, j job) (*engine.Embeddings, []string, error) {
+	plan := *j.plan
 	if plan.Shards() == 0 {
 		return nil, nil, retry.InvalidData.Errorf("plan of %d cells in shards of %d: want at least one shard", plan.NObs, plan.ShardCells)
 	}
@@ -164,7 +191,7 @@ func (a *Agent) readShards(ctx context.Context, plan api.Plan) (*engine.Embeddin
 		if err != nil {
 			return nil, nil, err
 		}
-		e, class, err := readShard(path, shardKeyOf(plan, from, to, ""), true)
+		e, class, err := readShard(path, j.shardKey(from, to, ""), true)
 		if errors.Is(err, errShardMismatch) {
 			err = retry.InvalidData.Wrap(err)
 		}
@@ -183,35 +210,40 @@ func (a *Agent) readShards(ctx context.Context, plan api.Plan) (*engine.Embeddin
 // discardShards is the activity discard_shards. It removes the files that it
 // can name and the folders that this leaves empty, nothing else: a plan in a
 // request may name any folder below the roots.
-func (a *Agent) discardShards(ctx context.Context, plan api.Plan) (api.Discarded, error) {
+func (a *Agent) discardShards(_ context.Context, plan api.Plan) (api.Discarded, error) {
 	first, err := a.shardPath(plan, 0)
 	if err != nil {
 		return api.Discarded{}, err
 	}
-	dir := filepath.Dir(first)
+	n, err := removeShards(filepath.Dir(first))
+	return api.Discarded{Files: n}, err
+}
+
+// removeShards removes the shard files in a folder, and counts them.
+func removeShards(dir string) (n int, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return api.Discarded{}, nil
+		return 0, nil
 	}
 	if err != nil {
-		return api.Discarded{}, err
+		return 0, err
 	}
-	var d api.Discarded
 	for _, e := range entries {
 		if !e.Type().IsRegular() || !shardName.MatchString(e.Name()) {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !os.IsNotExist(err) {
-			return d, err
+			return n, err
 		}
-		d.Files++
+		n++
 	}
 	// The folder above may hold the shards of other analyses.
 	if os.Remove(dir) == nil {
 		_ = os.Remove(filepath.Dir(dir))
 	}
-	return d, nil
+	return n, nil
 }
 
-// shardName matches shard files, also those that a killed worker was writing.
-var shardName = regexp.MustCompile(`^[0-9]{6,}\.shard(\.[0-9]+\.tmp)?$`)
+// shardName matches what lies in a folder of shards: their files, the list of
+// chosen genes, and what a killed worker was writing.
+var shardName = regexp.MustCompile(`^(\.troupe-[0-9A-Za-z]+-)?([0-9]{6,}\.shard|genes\.json)(\.[0-9]+\.tmp)?$`)

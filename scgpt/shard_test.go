@@ -42,7 +42,7 @@ func discardIn(t *testing.T, a *Agent, dir string) (api.Discarded, error) {
 	env := suite.NewTestActivityEnvironment()
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{retry.Interceptor()}})
 	agent.RegisterActivities(env, a)
-	value, err := env.ExecuteActivity(api.DiscardShards.Name(), api.Plan{ShardDir: dir})
+	value, err := env.ExecuteActivity(api.DiscardShards.Name(), api.Plan{Task: api.TaskAnnotate, ShardDir: dir})
 	var d api.Discarded
 	if err == nil {
 		require.NoError(t, value.Get(&d))
@@ -92,7 +92,7 @@ func TestShardFoldersOfAnotherLayoutAreRefused(t *testing.T) {
 			_, err := discardIn(t, a, dir)
 			class, _ := retry.ClassOf(err)
 			require.Equal(t, retry.InvalidData, class, "%v", err)
-			_, _, err = a.readShards(t.Context(), api.Plan{ShardDir: dir, NObs: 1, ShardCells: 1})
+			_, _, err = a.readShards(t.Context(), job{plan: &api.Plan{ShardDir: dir, NObs: 1, ShardCells: 1}})
 			class, _ = retry.ClassOf(err)
 			require.Equal(t, retry.InvalidData, class, "%v", err)
 		})
@@ -100,7 +100,7 @@ func TestShardFoldersOfAnotherLayoutAreRefused(t *testing.T) {
 	require.FileExists(t, filepath.Join(root, "000000.shard"))
 	require.FileExists(t, filepath.Join(root, "user", "000000.shard"))
 	require.FileExists(t, filepath.Join(root, ".shards", "id", "000000.shard"))
-	_, _, err := a.readShards(t.Context(), api.Plan{ShardDir: "x.shards/id"})
+	_, _, err := a.readShards(t.Context(), job{plan: &api.Plan{ShardDir: "x.shards/id"}})
 	require.ErrorContains(t, err, "want at least one shard")
 }
 

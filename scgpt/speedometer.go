@@ -3,9 +3,11 @@ package scgpt
 import (
 	"context"
 	"math"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 )
 
@@ -46,15 +48,30 @@ func (s *speedometer) flops() float64 {
 
 // shardCells returns the number of cells that make a shard of shardSeconds, or
 // as many as asked for, if that is no more than maxShardSeconds of work.
-func (a *Agent) shardCells(ctx context.Context, eng *engine.Engine, cells *engine.Cells, asked int) (int, error) {
-	tokens, err := cells.MeanTokens(ctx)
-	if err != nil {
-		return 0, err
-	}
-	perSecond := a.speed.flops() / max(eng.Cost(1, tokens), 1)
+func (a *Agent) shardCells(eng *engine.Engine, tokensPerCell float64, asked int) int {
+	perSecond := a.speed.flops() / max(eng.Cost(1, tokensPerCell), 1)
 	n := shardSeconds * perSecond
 	if asked > 0 {
 		n = min(float64(asked), maxShardSeconds*perSecond)
 	}
-	return int(max(1, min(n, engine.MaxShardCells))), nil
+	return int(max(1, min(n, engine.MaxShardCells)))
+}
+
+// baseBytes is what a worker takes beside the model, its batches and results: the
+// Go runtime, the Temporal client, buffers of the reader.
+const baseBytes = 150 << 20
+
+// estimate says what a plan will take on a worker like this one.
+func (a *Agent) estimate(eng *engine.Engine, plan api.Plan, tokensPerCell float64) api.Estimate {
+	weights, batch := eng.WeightBytes(), eng.BatchBytes(max(eng.BatchTokens(), int(tokensPerCell)))
+	results := 4 * int64(plan.NObs) * int64(eng.EmbSize()+eng.Classes())
+	e := api.Estimate{
+		Tokens:      int64(tokensPerCell * float64(plan.NObs)),
+		Seconds:     eng.Cost(plan.NObs, tokensPerCell) / a.speed.flops(),
+		MemoryBytes: baseBytes + weights + batch + results,
+	}
+	if !strings.HasPrefix(eng.Class(), "cpu/") {
+		e.DeviceBytes = weights + batch
+	}
+	return e
 }

@@ -1,18 +1,24 @@
 package devserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/cluster"
 	"go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/primitives"
 	"go.temporal.io/server/temporal"
+	"google.golang.org/grpc"
 )
 
 // clusterName is what `temporal server start-dev` calls its cluster, so that either opens the other's file.
@@ -23,6 +29,7 @@ type engine struct {
 	server    temporal.Server
 	internode *internode
 	log       serverLogger
+	stopping  atomic.Bool
 }
 
 // enginePorts are the ports beside the frontend's gRPC port.
@@ -67,11 +74,22 @@ func startEngine(o Options, port int, sql *config.SQL) (*engine, error) {
 
 // stop returns when everything has stopped. Its error is also what the server could not survive while it ran.
 func (e *engine) stop() error {
+	e.stopping.Store(true)
 	var err error
 	if e.server != nil {
 		err = e.guard(e.server.Stop)
 	}
 	return errors.Join(err, e.internode.close())
+}
+
+// refuseWorkers lets no worker start while the server stops. A namespace gets its system worker on a goroutine that looks
+// only once, at its beginning, whether the server still runs: one that comes late would leave a worker that polls for
+// the life of the process. Every worker begins with this call.
+func (e *engine) refuseWorkers(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	if _, ok := req.(*workflowservice.DescribeNamespaceRequest); ok && e.stopping.Load() {
+		return nil, serviceerror.NewFailedPrecondition("the server is stopping") // clients retry Unavailable for a while
+	}
+	return handle(ctx, req)
 }
 
 // guard runs f on a goroutine of its own, where neither a panic nor a fatal log record of the server harms the caller.
@@ -109,6 +127,10 @@ func (e *engine) newServer(o Options, port int, ports enginePorts, sql *config.S
 		}
 		hosts[primitives.ServiceName(name)] = static.SingleLocalHost(hostPort(ip, service.RPC.GRPCPort))
 	}
+	var values dynamicconfig.Client = dynamicConfig(o.serverDefaults)
+	if o.wrapConfig != nil {
+		values = o.wrapConfig(values)
+	}
 	return temporal.NewServer(
 		temporal.WithConfig(c),
 		temporal.ForServices(temporal.DefaultServices),
@@ -117,7 +139,8 @@ func (e *engine) newServer(o Options, port int, ports enginePorts, sql *config.S
 		temporal.WithClientFactoryProvider(e.internode),
 		temporal.WithAuthorizer(authorizer),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return authorization.NewNoopClaimMapper() }),
-		temporal.WithDynamicConfigClient(dynamicConfig(o.serverDefaults)),
+		temporal.WithChainedFrontendGrpcInterceptors(e.refuseWorkers),
+		temporal.WithDynamicConfigClient(values),
 	)
 }
 

@@ -88,10 +88,11 @@ func (l *fileLock) describe(hostPort string) error {
 	return nil
 }
 
-// release gives the lock back. Closing the file does.
+// release gives the lock back. It unlocks first: a child process that is just being made has the file open as well, and
+// closing it here alone would leave the lock until that child runs its own program.
 func (l *fileLock) release() error {
 	defer heldLocks.Delete(l)
-	return errors.Join(l.file.Truncate(0), l.file.Close())
+	return errors.Join(l.file.Truncate(0), unlock(l.file), l.file.Close())
 }
 
 // readHolder reads what describe wrote, as far as it is there.

@@ -21,3 +21,7 @@ func tryLock(file *os.File) error {
 		}
 	}
 }
+
+func unlock(file *os.File) error {
+	return syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/server/common/dynamicconfig"
 )
 
 const (
@@ -57,6 +58,8 @@ type Options struct {
 
 	// serverDefaults leaves the server's own timing in place: what the benchmarks compare with.
 	serverDefaults bool
+	// wrapConfig, if set, changes the dynamic configuration: how tests hold the server up at a point of their choice.
+	wrapConfig func(dynamicconfig.Client) dynamicconfig.Client
 }
 
 // withDefaults returns a checked copy in which every field has its value.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/seed-ab6af24b/troupe/agent/internal/filelock"
 )
 
 // files holds the tokens that processes share: a folder with a file for each,
@@ -53,15 +55,15 @@ func (f *files) take(h Holder) (put func(), ok bool, err error) {
 		return nil, false, err
 	}
 	for i := 0; i < f.tokens && !ahead; i++ {
-		file, err := lockFile(f.path(i), true)
+		file, err := filelock.Open(f.path(i), true)
 		switch {
-		case errors.Is(err, errLocked), errors.Is(err, errGone):
+		case errors.Is(err, filelock.ErrLocked), errors.Is(err, filelock.ErrGone):
 			continue
 		case err != nil:
 			return nil, false, err
 		}
 		describe(file, h)
-		return func() { unlockFile(file) }, true, nil
+		return func() { filelock.Close(file) }, true, nil
 	}
 	if f.ticket == nil {
 		f.ticket, err = newTicket(f.dir)
@@ -105,63 +107,14 @@ func (f *files) holder(token int) (h Holder, held bool, err error) {
 	h = readHolder(file)
 	// Holders do not clear the file when they release the token, or are
 	// killed: the lock tells.
-	switch err := tryLock(file, false); {
-	case errors.Is(err, errLocked):
+	switch err := filelock.Try(file, false); {
+	case errors.Is(err, filelock.ErrLocked):
 		return h, true, nil
 	case err != nil:
 		return h, false, &fs.PathError{Op: "lock", Path: file.Name(), Err: err}
 	}
-	unlock(file)
+	filelock.Unlock(file)
 	return h, false, nil
-}
-
-var (
-	// errLocked is what tryLock returns if another open file has the lock.
-	errLocked = errors.New("locked")
-	errGone   = errors.New("removed")
-)
-
-// lockFile opens the file and locks it. It returns errLocked if somebody else
-// has, and errGone if the file was removed while it did.
-func lockFile(path string, create bool) (*os.File, error) {
-	flag := os.O_RDWR
-	if create {
-		flag |= os.O_CREATE
-	}
-	file, err := os.OpenFile(path, flag, 0o666)
-	if err != nil {
-		return nil, err
-	}
-	if err := tryLock(file, true); err != nil {
-		_ = file.Close()
-		if errors.Is(err, errLocked) {
-			return nil, err
-		}
-		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
-	}
-	// A file that was removed meanwhile may have a successor, which somebody
-	// else can lock.
-	if !isAt(file, path) {
-		unlockFile(file)
-		return nil, errGone
-	}
-	return file, nil
-}
-
-func isAt(file *os.File, path string) bool {
-	mine, err := file.Stat()
-	if err != nil {
-		return false
-	}
-	there, err := os.Stat(path)
-	return err == nil && os.SameFile(mine, there)
-}
-
-// unlockFile unlocks and closes the file. Closing alone would do, were it not
-// for a child process that is just being made and has the file open as well.
-func unlockFile(file *os.File) {
-	unlock(file)
-	_ = file.Close()
 }
 
 // describe writes who holds the token. It is for messages alone: that it can't

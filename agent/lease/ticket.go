@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-ab6af24b/troupe/agent/internal/filelock"
 )
 
 // A ticket is a process's place in the line that the processes form: a file,
@@ -54,10 +56,10 @@ func newTicket(dir string) (*ticket, error) {
 	}
 	name := ticketName(number + 1)
 	path := filepath.Join(dir, name)
-	file, err := lockFile(path, true)
+	file, err := filelock.Open(path, true)
 	if err != nil {
 		_ = os.Remove(path)
-		if errors.Is(err, errLocked) || errors.Is(err, errGone) {
+		if errors.Is(err, filelock.ErrLocked) || errors.Is(err, filelock.ErrGone) {
 			return nil, nil
 		}
 		return nil, err
@@ -69,7 +71,7 @@ func newTicket(dir string) (*ticket, error) {
 // ticket of a dead process, and removed by who comes next.
 func (t *ticket) drop() {
 	_ = os.Remove(t.file.Name())
-	unlockFile(t.file)
+	filelock.Close(t.file)
 	_ = os.Remove(t.file.Name())
 }
 
@@ -103,17 +105,17 @@ func (f *files) someoneAhead() (bool, error) {
 		if isYoung(path) {
 			return true, nil
 		}
-		file, err := lockFile(path, false)
+		file, err := filelock.Open(path, false)
 		switch {
-		case errors.Is(err, errLocked):
+		case errors.Is(err, filelock.ErrLocked):
 			return true, nil
-		case errors.Is(err, errGone), errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, filelock.ErrGone), errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
 			return false, err
 		}
 		_ = os.Remove(path)
-		unlockFile(file)
+		filelock.Close(file)
 		_ = os.Remove(path)
 	}
 	return false, nil

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -29,10 +31,21 @@ type dataDescription struct {
 }
 
 type matrixInfo struct {
-	Encoding string  `json:"encoding"`
-	DType    string  `json:"dtype"`
-	NNZ      int64   `json:"nnz"`
-	Sum      float64 `json:"sum"`
+	Encoding string `json:"encoding"`
+	DType    string `json:"dtype"`
+	NNZ      int64  `json:"nnz"`
+	Sum      sum    `json:"sum"`
+}
+
+// sum is null in JSON, which has no NaN and no infinity, where the values have
+// one of these.
+type sum float64
+
+func (s sum) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(s)) || math.IsInf(float64(s), 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(s))
 }
 
 type fieldInfo struct {
@@ -47,7 +60,8 @@ type rawInfo struct {
 func (a *app) dataCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "data", Short: "Look at data files", Args: noArgs, RunE: needsSubcommand}
 	cmd.AddCommand(&cobra.Command{
-		Use: "describe FILE", Short: "Show what an .h5ad file holds", Args: oneArg("the .h5ad file"),
+		Use: "describe FILE", Short: "Show what an .h5ad file, or an .h5 file or a folder of 10x Genomics, holds",
+		Args: oneArg("the file or folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := describeData(cmd.Context(), args[0])
 			if err != nil {
@@ -117,7 +131,8 @@ func describeMatrix(ctx context.Context, f *anndata.File) (*matrixInfo, error) {
 	if m.NNZ, err = x.NNZ(ctx); err != nil {
 		return nil, err
 	}
-	m.Sum, err = x.Sum(ctx)
+	total, err := x.Sum(ctx)
+	m.Sum = sum(total)
 	return m, err
 }
 
@@ -159,7 +174,10 @@ func (a *app) printData(path string, d dataDescription) {
 }
 
 func describeFields(names []string, fields map[string]fieldInfo) string {
-	text := strings.Join(names, ", ") + ", …"
+	text := "no rows"
+	if len(names) > 0 {
+		text = strings.Join(names, ", ") + ", …"
+	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		text += fmt.Sprintf("\n        %s (%s", name, fields[name].Kind)
 		if n := len(fields[name].Categories); n > 0 {

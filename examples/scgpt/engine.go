@@ -29,7 +29,7 @@ type engineFlags struct {
 func (f *engineFlags) register(cmd *cobra.Command) {
 	f.modelFlags.register(cmd)
 	cmd.Flags().StringVar(&f.model, "model", "", "folder of a model, or its name in the model folder (default: the only one there)")
-	cmd.Flags().StringVar(&f.data, "data", "", "the .h5ad file with the cells")
+	cmd.Flags().StringVar(&f.data, "data", "", "the cells: an .h5ad file, or the .h5 file or folder of 10x Genomics")
 	cmd.Flags().StringVar(&f.out, "out", "", "the .h5ad file to write")
 	cmd.Flags().IntVar(&f.opts.MaxLength, "max-length", 0, fmt.Sprintf("largest number of tokens of a cell (default %d)", f.opts.Task.DefaultMaxLength()))
 	cmd.Flags().StringVar(&f.opts.Cap, "cap", "even", "genes that a longer cell keeps: even, first, highest or seeded")
@@ -40,18 +40,55 @@ func (f *engineFlags) register(cmd *cobra.Command) {
 	cmd.Flags().Float64Var(&f.opts.MinGeneShare, "min-gene-share", 0.5, "smallest share of the file's genes that the model must know")
 }
 
+// check finds wrong usage before anything is opened, and fills in what an
+// explicit zero means.
+func (f *engineFlags) check(cmd *cobra.Command) error {
+	if err := f.modelFlags.check(); err != nil {
+		return err
+	}
+	if err := oneOf("--cap", f.opts.Cap, "even", "first", "highest", "seeded"); err != nil {
+		return err
+	}
+	if err := oneOf("--ties", f.opts.Ties, "mid", "left", "seeded"); err != nil {
+		return err
+	}
+	if n := f.opts.MaxLength; n < 0 || n == 1 || n == 0 && cmd.Flags().Changed("max-length") {
+		return usagef("--max-length is %d: want at least 2, <cls> and one gene", n)
+	}
+	if s := f.opts.MinGeneShare; !(s >= 0 && s <= 1) {
+		return usagef("--min-gene-share is %v: want 0 to 1", s)
+	}
+	if f.opts.MinGeneShare == 0 {
+		f.opts.MinGeneShare = -1 // any share; the zero of the options is the default
+	}
+	if f.data == "" {
+		return usagef("--data is missing: want the path of an .h5ad file")
+	}
+	if f.out == "" {
+		return usagef("--out is missing: want the path of the .h5ad file to write")
+	}
+	return nil
+}
+
 // embedResult is what embed --json prints.
 type embedResult struct {
-	Cells        int     `json:"cells"`
-	GenesMatched int     `json:"genes_matched"`
-	GenesTotal   int     `json:"genes_total"`
-	Tokens       int64   `json:"tokens"`
-	Seconds      float64 `json:"seconds"`
-	CellsPerS    float64 `json:"cells_per_s"`
-	Device       string  `json:"device"`
-	Precision    string  `json:"precision"`
-	PeakRSSMB    float64 `json:"peak_rss_mb"`
-	Out          string  `json:"out"`
+	Cells        int   `json:"cells"`
+	GenesMatched int   `json:"genes_matched"`
+	GenesTotal   int   `json:"genes_total"`
+	Tokens       int64 `json:"tokens"`
+	// EmptyCells express no gene that the model knows, TruncatedCells are
+	// those that the cap shortened.
+	EmptyCells     int `json:"empty_cells"`
+	TruncatedCells int `json:"truncated_cells"`
+	// LoadSeconds is what loading the model took, Seconds the rest but for
+	// writing.
+	LoadSeconds float64 `json:"load_seconds"`
+	Seconds     float64 `json:"seconds"`
+	CellsPerS   float64 `json:"cells_per_s"`
+	Device      string  `json:"device"`
+	Precision   string  `json:"precision"`
+	PeakRSSMB   float64 `json:"peak_rss_mb"`
+	Out         string  `json:"out"`
 }
 
 // annotateResult is what annotate --json prints.
@@ -68,7 +105,12 @@ func (a *app) embedCommand() *cobra.Command {
 	f := engineFlags{opts: engine.Options{Task: engine.Embed}}
 	cmd := &cobra.Command{
 		Use: "embed", Short: "Embed the cells of a file, without Temporal", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.embed(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			return a.embed(cmd.Context(), f)
+		},
 	}
 	f.register(cmd)
 	return cmd
@@ -78,7 +120,12 @@ func (a *app) annotateCommand() *cobra.Command {
 	f := engineFlags{opts: engine.Options{Task: engine.Annotate}}
 	cmd := &cobra.Command{
 		Use: "annotate", Short: "Label the cells of a file, without Temporal", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.annotate(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			return a.annotate(cmd.Context(), f)
+		},
 	}
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.labelColumn, "label-column", "", "column of obs with the true types (default: celltype or cell_type)")
@@ -117,32 +164,32 @@ func (f *engineFlags) modelDir() (string, error) {
 
 // paths checks --data and --out before anything is loaded.
 func (f *engineFlags) paths() error {
-	if f.data == "" {
-		return usagef("--data is missing: want the path of an .h5ad file")
-	}
-	if f.out == "" {
-		return usagef("--out is missing: want the path of the .h5ad file to write")
-	}
 	data, err := os.Stat(f.data)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(f.out)
+	if there, err := os.Stat(f.out); err == nil && os.SameFile(data, there) {
+		return retry.InvalidData.Errorf("%s: --out is the input itself: choose another path", f.out)
+	}
+	_, err = outputPath(f.out)
+	return err
+}
+
+// outputPath makes sure that a file can be written at path.
+func outputPath(path string) (string, error) {
+	dir := filepath.Dir(path)
 	if !isDir(dir) {
-		return retry.FileNotFound.Errorf("%s: there is no folder %s", f.out, dir)
+		return "", retry.FileNotFound.Errorf("%s: there is no folder %s", path, dir)
 	}
 	roots, err := storage.NewRoots(dir)
 	if err != nil {
-		return err
+		return "", err
 	}
-	out, err := roots.Output(filepath.Base(f.out))
+	out, err := roots.Output(filepath.Base(path))
 	if err != nil {
-		return err
+		return "", err
 	}
-	if there, err := os.Stat(out); err == nil && os.SameFile(data, there) {
-		return retry.InvalidData.Errorf("%s: --out is the input itself: choose another path", f.out)
-	}
-	return storage.CheckWritable(out)
+	return out, storage.CheckWritable(out)
 }
 
 // opened is what embed and annotate work on.
@@ -150,6 +197,8 @@ type opened struct {
 	eng   *engine.Engine
 	cells *engine.Cells
 	start time.Time
+	// loading is what the model took.
+	loading time.Duration
 }
 
 // withCells opens model and file and runs f. The clock starts once the model
@@ -158,6 +207,7 @@ func (a *app) withCells(f engineFlags, work func(o opened) error) (err error) {
 	if err := f.paths(); err != nil {
 		return err
 	}
+	loading := time.Now()
 	eng, closeEngine, err := f.load()
 	if err != nil {
 		return err
@@ -169,7 +219,7 @@ func (a *app) withCells(f engineFlags, work func(o opened) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cells.Close()) }()
-	return work(opened{eng, cells, start})
+	return work(opened{eng, cells, start, start.Sub(loading)})
 }
 
 func (o opened) embed(ctx context.Context, a *app) (*engine.Embeddings, embedResult, error) {
@@ -184,12 +234,13 @@ func (o opened) embed(ctx context.Context, a *app) (*engine.Embeddings, embedRes
 	g := o.cells.GeneMatch()
 	return emb, embedResult{
 		Cells: n, GenesMatched: g.Matched, GenesTotal: g.Total, Tokens: emb.Tokens,
+		EmptyCells: len(emb.Empty), TruncatedCells: emb.Truncated, LoadSeconds: o.loading.Seconds(),
 		Seconds: seconds, CellsPerS: float64(n) / seconds, Device: o.eng.Class(), Precision: o.eng.Precision(),
 	}, nil
 }
 
-func (o opened) provenance() engine.Provenance {
-	return engine.Provenance{Agent: "scgpt", Version: scgpt.Version, Model: o.eng.Name(), Fingerprint: o.eng.Fingerprint(), Device: o.eng.Class()}
+func provenance(eng *engine.Engine) engine.Provenance {
+	return engine.Provenance{Agent: "scgpt", Version: scgpt.Version, Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class()}
 }
 
 func (a *app) embed(ctx context.Context, f engineFlags) error {
@@ -198,7 +249,7 @@ func (a *app) embed(ctx context.Context, f engineFlags) error {
 		if err != nil {
 			return err
 		}
-		if err := o.cells.WriteEmbedded(ctx, f.out, emb, o.provenance()); err != nil {
+		if err := o.cells.WriteEmbedded(ctx, f.out, emb, provenance(o.eng)); err != nil {
 			return err
 		}
 		res.Out, res.PeakRSSMB = f.out, peakRSS()
@@ -208,6 +259,10 @@ func (a *app) embed(ctx context.Context, f engineFlags) error {
 		}
 		fmt.Fprintf(a.stdout, "%d cells in %.1f s (%.1f cells/s) on %s; %d of %d genes known; obsm[\"X_scGPT\"] in %s\n",
 			res.Cells, res.Seconds, res.CellsPerS, res.Device, res.GenesMatched, res.GenesTotal, res.Out)
+		if res.EmptyCells > 0 || res.TruncatedCells > 0 {
+			fmt.Fprintf(a.stdout, "%d cells without a known gene (their rows: uns[\"troupe\"][%q]), %d longer than the cap\n",
+				res.EmptyCells, engine.EmptyCellsKey, res.TruncatedCells)
+		}
 		return nil
 	})
 }
@@ -229,14 +284,14 @@ func (a *app) annotate(ctx context.Context, f engineFlags) error {
 		if err != nil {
 			return err
 		}
-		if err := o.cells.WriteAnnotated(ctx, f.out, emb, labels, o.provenance()); err != nil {
+		if err := o.cells.WriteAnnotated(ctx, f.out, emb, labels, provenance(o.eng)); err != nil {
 			return err
 		}
 		base.Out, base.PeakRSSMB = f.out, peakRSS()
 		s := labels.Summary()
 		res := annotateResult{embedResult: base, UniqueTypes: s.Types, Counts: s.Counts, MeanConfidence: s.MeanConfidence}
 		response := api.AnnotationResponse{
-			Counts: s.Counts, TypeConfidence: s.TypeConfidence, EmptyCells: len(emb.Empty), TruncatedCells: emb.Truncated,
+			Counts: s.Counts, TypeConfidence: s.TypeConfidence, EmptyCells: base.EmptyCells, TruncatedCells: base.TruncatedCells,
 			GeneMatch: api.GeneMatch{Total: base.GenesTotal, Matched: base.GenesMatched},
 			Model:     o.eng.Name(), Device: base.Device, Out: base.Out,
 		}

@@ -18,8 +18,16 @@ func (a *app) genesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "genes", Short: "Show the model's vectors of genes, without Temporal", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if len(genes) == 0 {
-				genes = api.CommonMarkers()
+			if err := f.modelFlags.check(); err != nil {
+				return err
+			}
+			if genes, err = geneList(genes, cmd.Flags().Changed("genes")); err != nil {
+				return err
+			}
+			if f.out != "" {
+				if _, err := outputPath(f.out); err != nil {
+					return err
+				}
 			}
 			eng, closeEngine, err := f.load()
 			if err != nil {
@@ -30,12 +38,21 @@ func (a *app) genesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var cosines []float32
+			if similarity {
+				cosines = g.Similarity()
+			}
+			if f.out != "" {
+				if err := g.Write(cmd.Context(), f.out, cosines, provenance(eng)); err != nil {
+					return err
+				}
+			}
 			res := api.EmbeddingResponse{
-				Genes: g.Genes, Missing: g.Missing, Dim: g.Dim, Model: eng.Name(), Fingerprint: eng.Fingerprint(),
+				Out: f.out, Genes: g.Genes, Missing: g.Missing, Dim: g.Dim, Model: eng.Name(), Fingerprint: eng.Fingerprint(),
 				Vectors: slices.Collect(slices.Chunk(g.Vectors, g.Dim)),
 			}
 			if similarity {
-				res.Similarity = slices.Collect(slices.Chunk(g.Similarity(), len(g.Genes)))
+				res.Similarity = slices.Collect(slices.Chunk(cosines, len(g.Genes)))
 			}
 			if a.json {
 				a.printJSON(res)
@@ -47,9 +64,27 @@ func (a *app) genesCommand() *cobra.Command {
 	}
 	f.modelFlags.register(cmd)
 	cmd.Flags().StringVar(&f.model, "model", "", "folder of a model, or its name in the model folder (default: the only one there)")
+	cmd.Flags().StringVar(&f.out, "out", "", "an .h5ad file to write the vectors to as well, one row for each gene")
 	cmd.Flags().StringSliceVar(&genes, "genes", nil, "gene symbols, separated by commas (default: common blood markers)")
 	cmd.Flags().BoolVar(&similarity, "similarity", false, "show the cosine of each pair of genes too")
 	return cmd
+}
+
+// geneList drops blanks around names and names that are there twice.
+func geneList(genes []string, given bool) ([]string, error) {
+	if !given {
+		return api.CommonMarkers(), nil
+	}
+	var list []string
+	for _, g := range genes {
+		if g = strings.TrimSpace(g); g != "" && !slices.Contains(list, g) {
+			list = append(list, g)
+		}
+	}
+	if len(list) == 0 {
+		return nil, usagef("--genes names none: want symbols, separated by commas")
+	}
+	return list, nil
 }
 
 func (a *app) printGenes(r api.EmbeddingResponse) {

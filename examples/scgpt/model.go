@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
 )
 
@@ -25,7 +28,14 @@ func (a *app) modelCommand() *cobra.Command {
 				return nil
 			},
 			RunE: func(_ *cobra.Command, args []string) error {
-				if err := checkpoint.Convert(args[0], args[1]); err != nil {
+				if args[1] == "" {
+					return usagef("the folder to make has no name")
+				}
+				err := checkpoint.Convert(args[0], args[1])
+				if errors.Is(err, fs.ErrExist) {
+					return retry.InvalidData.Errorf("%s is there already: choose another folder to make", args[1])
+				}
+				if err != nil {
 					return err
 				}
 				return a.describeModel(args[1])
@@ -53,6 +63,9 @@ func (a *app) describeModel(dir string) error {
 	fmt.Fprintf(a.stdout, "heads       %s\n", strings.Join(headsOf(d.Heads), ", "))
 	if d.Args.Domains > 0 || d.Args.BatchLabels > 0 {
 		fmt.Fprintf(a.stdout, "batches     %d domains of batch norm, %d batch labels\n", d.Args.Domains, d.Args.BatchLabels)
+	}
+	if len(d.Batches) > 0 {
+		fmt.Fprintf(a.stdout, "domains     %s\n", strings.Join(d.Batches, ", "))
 	}
 	if len(d.Labels) > 0 {
 		fmt.Fprintf(a.stdout, "classes     %s\n", strings.Join(d.Labels, ", "))

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -81,6 +83,14 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// oneOf makes sure that a flag has one of its values.
+func oneOf(flag, value string, values ...string) error {
+	if !slices.Contains(values, value) {
+		return usagef("%s is %q: want %s", flag, value, strings.Join(values, ", "))
+	}
+	return nil
+}
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {

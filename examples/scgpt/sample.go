@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 )
 
 // The sample cells and model that come with the repository.
@@ -40,6 +42,17 @@ type modelFlags struct {
 	device    string
 	precision string
 	threads   int
+}
+
+// check finds wrong usage before anything is opened.
+func (f modelFlags) check() error {
+	if err := oneOf("--precision", f.precision, string(compute.FP32), string(compute.BF16x3), string(compute.BF16)); err != nil {
+		return err
+	}
+	if f.threads < 0 {
+		return usagef("--threads is %d: want 1 or more, or 0 for all processors", f.threads)
+	}
+	return nil
 }
 
 // modelFolder returns the folder of the models and the default model in it.

@@ -92,6 +92,9 @@ func (a *app) sayReady(reg *registry.Registry) {
 // newRegistry makes the agents and registers them. address "" leaves the
 // address to the environment.
 func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
 	if f.isolation != "none" {
 		return nil, usagef("--isolation is %q, but this version has none only", f.isolation)
 	}

@@ -284,7 +284,7 @@ func (f *File) Raw() (*Raw, error) {
 }
 
 // Uns returns the names of the unstructured values, sorted.
-func (f *File) Uns() []string { return slices.Clone(f.uns) }
+func (f *File) Uns() []string { return append([]string{}, f.uns...) }
 
 // Close closes the file and removes its temporary files. Reads in progress
 // fail.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/alloctest"
 )
 
 // memory is a file for a Writer.
@@ -39,7 +40,8 @@ func FuzzOpen(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer alloctest.Limit(t, alloctest.Most)()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		h5, err := hdf5.NewFile("fuzz.h5ad", bytes.NewReader(b), int64(len(b)))
 		if err != nil {

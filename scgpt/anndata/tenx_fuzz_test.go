@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/alloctest"
 )
 
 // FuzzTenXFolder reads and copies a folder of three texts.
@@ -16,7 +18,8 @@ func FuzzTenXFolder(f *testing.F) {
 	f.Add([]byte("%%MatrixMarket matrix coordinate real general\r\n% c\r\n3 2 2\r\n2 1 -1.5e3\r\n1 2 nan\r\n"), []byte("E1\tA\nE2\tB\nE3\tC"), []byte("1\n2"))
 	f.Add([]byte(zipped(f, soundMatrix)), []byte(zipped(f, soundFeatures)), []byte(zipped(f, soundBarcodes)))
 	f.Fuzz(func(t *testing.T, matrix, features, barcodes []byte) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer alloctest.Limit(t, alloctest.Most)()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		texts := map[string][]byte{"matrix.mtx": matrix, "features.tsv": features, "barcodes.tsv": barcodes}
 		opener := func(name string) func() (*textFile, error) {
@@ -47,7 +50,8 @@ func FuzzTenXH5(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer alloctest.Limit(t, alloctest.Most)()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		file, err := openBytes(b, WithTempDir(t.TempDir()))
 		if err != nil {

@@ -10,9 +10,9 @@ import (
 type AnalysisWorkflowRequest struct {
 	// ExpressionData is the path of the .h5ad file.
 	ExpressionData string `json:"expression_data"`
-	// ReferenceDataset would name a labelled reference to take labels from.
-	// This version labels by the model's classifier head alone and refuses
-	// a request that asks for a reference.
+	// ReferenceDataset is the name of a labelled reference in the worker's
+	// folder of references, whose labels are transferred; empty means the
+	// model's classifier head.
 	ReferenceDataset string `json:"reference_dataset,omitempty"`
 	// Model is the name of a model in the worker's model folder; empty means
 	// the worker's default.
@@ -20,23 +20,24 @@ type AnalysisWorkflowRequest struct {
 	// Out is the path of the annotated copy; empty means
 	// NAME.annotated.h5ad in the worker's output folder.
 	Out string `json:"out,omitempty"`
-	// BatchKey would name the obs column of the batches to integrate, which
-	// this version refuses.
+	// BatchKey is the obs column of the batches to integrate; empty means that
+	// nothing is integrated. NHVG is as in [BatchIntegrationRequest].
 	BatchKey string `json:"batch_key,omitempty"`
+	NHVG     int    `json:"n_hvg,omitempty"`
 	// Genes are the genes whose embeddings are looked up; empty means
 	// [CommonMarkers].
 	Genes []string `json:"genes,omitempty"`
-	// NoMemo asks for a computation even where a stored result would do.
-	// This version stores none between analyses.
+	// NoMemo asks for a computation even where a stored result would do, and
+	// stores none.
 	NoMemo bool `json:"no_memo,omitempty"`
 	// Cells says how the cells are read and turned into tokens.
 	Cells CellOptions `json:"cells,omitzero"`
-	// ShardCells is the number of cells of a shard; 0 lets the worker choose
-	// for some 15 s of work each.
-	ShardCells int `json:"shard_cells,omitempty"`
-	// MaxShardsInFlight bounds the shards that are scheduled at a time;
-	// 0 means 16.
-	MaxShardsInFlight int `json:"max_shards_in_flight,omitempty"`
+	// Labels says when a cell gets a label.
+	Labels LabelOptions `json:"labels,omitzero"`
+	ShardOptions
+	// SearchAttributes asks for [PhaseAttribute], [ModelAttribute] and
+	// [CellsAttribute], which must exist in the namespace.
+	SearchAttributes bool `json:"search_attributes,omitempty"`
 	// Resume is set by the workflow itself when it continues as new.
 	Resume *Resume `json:"resume,omitempty"`
 }
@@ -45,37 +46,24 @@ type AnalysisWorkflowRequest struct {
 func (r AnalysisWorkflowRequest) Validate() error {
 	switch {
 	case r.ExpressionData == "":
-		return errors.New("expression_data is empty: want the path of an .h5ad file")
-	case r.ReferenceDataset != "":
-		return fmt.Errorf("reference_dataset is %q, but this version has no references: leave it out to label by the model's classifier head", r.ReferenceDataset)
-	case r.BatchKey != "":
-		return fmt.Errorf("batch_key is %q, but this version does not integrate batches: leave it out", r.BatchKey)
-	case r.ShardCells < 0:
-		return fmt.Errorf("shard_cells is %d: want 0 or more", r.ShardCells)
-	case r.MaxShardsInFlight < 0 || r.MaxShardsInFlight > MaxShardsInFlight:
-		return fmt.Errorf("max_shards_in_flight is %d: want 0 to %d", r.MaxShardsInFlight, MaxShardsInFlight)
+		return errNoData
+	case r.NHVG < 0 || r.NHVG > MaxHVG:
+		return fmt.Errorf("n_hvg is %d: want 0 for the default, or 1 to %d", r.NHVG, MaxHVG)
+	case r.NHVG > 0 && r.BatchKey == "":
+		return errors.New("n_hvg is for integration: name the column of the batches in batch_key")
 	}
-	if err := checkGenes(r.Genes); err != nil {
-		return err
-	}
-	return r.Cells.Validate()
+	return firstError(checkGenes(r.Genes), r.Cells.Validate(), r.Labels.Validate(), r.ShardOptions.Validate())
 }
 
-// MaxShardsInFlight is the largest number of shards that an analysis may have
-// scheduled at a time: Temporal holds at most 2,000 pending activities.
-const MaxShardsInFlight = 1000
+var errNoData = errors.New("expression_data is empty: want the path of an .h5ad file")
 
-// Resume is what one run of an analysis hands to the next.
-type Resume struct {
-	Plan Plan `json:"plan"`
-	// Done counts the finished shards: all before that number.
-	Done int `json:"done"`
-	// Reused counts those of them that were found finished.
-	Reused int `json:"reused"`
-	// DeviceClasses are the classes that computed them.
-	DeviceClasses []string `json:"device_classes,omitempty"`
-	// Started is when the first run began, in Unix milliseconds.
-	Started int64 `json:"started"`
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // AnalysisWorkflowResult is what [Analysis] returns.
@@ -84,7 +72,9 @@ type AnalysisWorkflowResult struct {
 	Status         string             `json:"status"`
 	Annotation     AnnotationResponse `json:"annotation"`
 	GeneEmbeddings EmbeddingResponse  `json:"gene_embeddings"`
-	Metadata       AnalysisMetadata   `json:"metadata"`
+	// Integration is there when the request named batches.
+	Integration *BatchIntegrationResponse `json:"integration,omitempty"`
+	Metadata    AnalysisMetadata          `json:"metadata"`
 }
 
 // StatusComplete is the status of an analysis that did all it was asked for.
@@ -101,34 +91,11 @@ type AnalysisMetadata struct {
 	Precision string `json:"precision"`
 	// Seconds is the workflow's duration.
 	Seconds float64 `json:"seconds"`
-	// Shards and ShardsReused count the shards of the analysis and those
+	// Shards and ShardsReused count the shards of the annotation and those
 	// that an earlier attempt had finished.
-	Shards       int    `json:"shards"`
-	ShardsReused int    `json:"shards_reused"`
-	Version      string `json:"version"`
-}
-
-// Progress is the answer to [ProgressQuery].
-type Progress struct {
-	// Phase is planning, embedding, annotating, genes or done.
-	Phase       string `json:"phase"`
-	ShardsDone  int    `json:"shards_done"`
-	ShardsTotal int    `json:"shards_total"`
-	CellsDone   int    `json:"cells_done"`
-	CellsTotal  int    `json:"cells_total"`
-}
-
-// The phases of an analysis.
-const (
-	PhasePlanning   = "planning"
-	PhaseEmbedding  = "embedding"
-	PhaseAnnotating = "annotating"
-	PhaseGenes      = "genes"
-	PhaseDone       = "done"
-)
-
-// Beat is the detail of a heartbeat: how many of an activity's cells are done.
-type Beat struct {
-	Done  int `json:"done"`
-	Total int `json:"total"`
+	Shards       int `json:"shards"`
+	ShardsReused int `json:"shards_reused"`
+	// FromMemo is true when annotation and genes were stored results.
+	FromMemo bool   `json:"from_memo"`
+	Version  string `json:"version"`
 }

@@ -1,34 +1,86 @@
 package api
 
-import "errors"
+import "fmt"
 
-// AnnotationRequest is the input of [AnnotateCellTypes].
+// AnnotationRequest is the input of [AnnotateCellTypes] and [Annotation].
 type AnnotationRequest struct {
-	ExpressionData string      `json:"expression_data"`
-	Model          string      `json:"model,omitempty"`
-	Out            string      `json:"out,omitempty"`
-	Cells          CellOptions `json:"cells,omitzero"`
-	// Plan is set by the analysis where the embeddings lie in shard files;
-	// without it the activity computes them itself.
-	Plan *Plan `json:"plan,omitempty"`
+	ExpressionData string `json:"expression_data"`
+	// ReferenceDataset names a reference; empty means the model's classifier
+	// head.
+	ReferenceDataset string       `json:"reference_dataset,omitempty"`
+	Model            string       `json:"model,omitempty"`
+	Out              string       `json:"out,omitempty"`
+	Cells            CellOptions  `json:"cells,omitzero"`
+	Labels           LabelOptions `json:"labels,omitzero"`
+	NoMemo           bool         `json:"no_memo,omitempty"`
+	// The shards are the workflow's; the activity takes all cells at once.
+	ShardOptions
+	// Plan is set by the workflow where the embeddings lie in shard files;
+	// without it the activity computes them itself. Resume is set by the
+	// workflow when it continues as new.
+	Plan   *Plan   `json:"plan,omitempty"`
+	Resume *Resume `json:"resume,omitempty"`
 }
 
 // Validate reports what is wrong with the request by itself.
 func (r AnnotationRequest) Validate() error {
 	if r.ExpressionData == "" {
-		return errors.New("expression_data is empty: want the path of an .h5ad file")
+		return errNoData
 	}
-	return r.Cells.Validate()
+	return firstError(r.Cells.Validate(), r.Labels.Validate(), r.ShardOptions.Validate(), r.Plan.validate(TaskAnnotate, TaskEmbed))
 }
+
+// LabelOptions says when a cell gets a label. The zero value is the default.
+type LabelOptions struct {
+	// MinConfidence is the least confidence at which a cell takes its label;
+	// below it is "unassigned". 0 means 0.5 with a reference, where it is the
+	// share of the neighbours that agree, and no limit with a classifier head,
+	// where it is the probability of the class.
+	MinConfidence float64 `json:"min_confidence,omitempty"`
+	// Neighbors is how many cells of the reference vote; 0 means 10.
+	Neighbors int `json:"neighbors,omitempty"`
+}
+
+// Validate reports values that no worker would take.
+func (o LabelOptions) Validate() error {
+	switch {
+	case !(o.MinConfidence >= 0 && o.MinConfidence <= 1):
+		return fmt.Errorf("min_confidence is %v: want 0 to 1", o.MinConfidence)
+	case o.Neighbors < 0 || o.Neighbors > MaxNeighbors:
+		return fmt.Errorf("neighbors is %d: want 0 for 10, or 1 to %d", o.Neighbors, MaxNeighbors)
+	}
+	return nil
+}
+
+// MaxNeighbors is the largest number of neighbours that vote.
+const MaxNeighbors = 1000
+
+// Unassigned is the label of a cell that gets no other.
+const Unassigned = "unassigned"
+
+// The ways to label cells.
+const (
+	MethodClassifier = "classifier"
+	MethodReference  = "reference"
+)
 
 // AnnotationResponse is what [AnnotateCellTypes] returns.
 type AnnotationResponse struct {
-	// UniqueTypes lists the types that were given, in alphabetical order.
+	// Method is classifier or reference.
+	Method string `json:"method"`
+	// ReferenceDataset and ReferenceFingerprint say which reference.
+	ReferenceDataset     string `json:"reference_dataset,omitempty"`
+	ReferenceFingerprint string `json:"reference_fingerprint,omitempty"`
+	// UniqueTypes lists the types that were given, in alphabetical order,
+	// without unassigned.
 	UniqueTypes []string `json:"unique_types"`
-	// Counts holds the number of cells of each type.
+	// Counts holds the number of cells of each type, unassigned ones too.
 	Counts map[string]int `json:"counts"`
-	// MeanConfidence is the mean, over all cells, of the softmax
-	// probability of the winning class; TypeConfidence that of each type.
+	// UnassignedCells counts the cells that got no label.
+	UnassignedCells int `json:"unassigned_cells"`
+	// MeanConfidence is the mean, over all cells, of the confidence: the
+	// softmax probability of the winning class, or the share of the neighbours
+	// that agree. TypeConfidence is that of each type.
 	MeanConfidence float64            `json:"mean_confidence"`
 	TypeConfidence map[string]float64 `json:"type_confidence"`
 	// Truth is there when the file carries cell types.
@@ -36,7 +88,8 @@ type AnnotationResponse struct {
 
 	Cells int `json:"cells"`
 	// EmptyCells counts the cells in which no gene of the vocabulary is
-	// expressed: their label rests on <cls> alone.
+	// expressed: a classifier's label rests on <cls> alone, and a reference
+	// leaves them unassigned.
 	EmptyCells int `json:"empty_cells"`
 	// TruncatedCells counts the cells longer than the cap.
 	TruncatedCells int       `json:"truncated_cells"`
@@ -44,12 +97,17 @@ type AnnotationResponse struct {
 	GeneMatch      GeneMatch `json:"gene_match"`
 	// Out is the path of the annotated copy: obs["predicted_labels"],
 	// obs["conf_score"] and obsm["X_scGPT"] added.
-	Out         string  `json:"out"`
-	Model       string  `json:"model"`
-	Fingerprint string  `json:"fingerprint"`
-	Device      string  `json:"device"`
-	Precision   string  `json:"precision"`
-	Seconds     float64 `json:"seconds"`
+	Out         string `json:"out"`
+	Model       string `json:"model"`
+	Fingerprint string `json:"fingerprint"`
+	Device      string `json:"device"`
+	Precision   string `json:"precision"`
+	// BatchTokens is the number of tokens of a forward pass; less than the
+	// device's own where memory was short.
+	BatchTokens int `json:"batch_tokens"`
+	// FromMemo is true for a stored result.
+	FromMemo bool    `json:"from_memo"`
+	Seconds  float64 `json:"seconds"`
 }
 
 // Truth compares labels with those that a file carries.
@@ -57,8 +115,9 @@ type Truth struct {
 	// Column is the obs column that holds them.
 	Column string `json:"column"`
 	// Cells counts the cells that have a true label.
-	Cells    int            `json:"cells"`
-	Counts   map[string]int `json:"counts"`
-	Accuracy float64        `json:"accuracy"`
-	MacroF1  float64        `json:"macro_f1"`
+	Cells  int            `json:"cells"`
+	Counts map[string]int `json:"counts"`
+	// Accuracy and MacroF1 count an unassigned cell as a wrong one.
+	Accuracy float64 `json:"accuracy"`
+	MacroF1  float64 `json:"macro_f1"`
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// EmbeddingRequest is the input of [GetGeneEmbeddings].
+// EmbeddingRequest is the input of [GetGeneEmbeddings] and [GeneEmbedding].
 type EmbeddingRequest struct {
 	// Genes are symbols of the model's vocabulary; empty means
 	// [CommonMarkers].
@@ -16,7 +16,8 @@ type EmbeddingRequest struct {
 	// Out is the path of the .h5ad file for vectors that are too many for a
 	// response; empty means gene_embeddings.h5ad in the worker's output
 	// folder.
-	Out string `json:"out,omitempty"`
+	Out    string `json:"out,omitempty"`
+	NoMemo bool   `json:"no_memo,omitempty"`
 }
 
 // MaxGenes is the largest number of genes of a request, MaxInlineValues the
@@ -75,6 +76,11 @@ type EmbeddingResponse struct {
 	Out         string `json:"out,omitempty"`
 	Model       string `json:"model"`
 	Fingerprint string `json:"fingerprint"`
+	// Device is the class of the device.
+	Device string `json:"device"`
+	// FromMemo is true for a stored result.
+	FromMemo bool    `json:"from_memo"`
+	Seconds  float64 `json:"seconds"`
 }
 
 // CommonMarkers returns marker genes of the common blood cell types: what gene

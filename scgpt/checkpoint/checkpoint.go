@@ -10,9 +10,13 @@ import (
 	"sync"
 )
 
-// labelsName is the file with the cell types' names, an addition of ours:
-// upstream keeps them nowhere.
-const labelsName = "id2type.json"
+// Files of ours, with names that upstream keeps nowhere: those of the
+// classifier's cell types, and those of the batches that domain-specific batch
+// norms and batch labels were learnt for.
+const (
+	labelsName  = "id2type.json"
+	batchesName = "id2batch.json"
+)
 
 // Options for [OpenWith]. The zero value is what [Open] uses.
 type Options struct {
@@ -36,6 +40,7 @@ type Checkpoint struct {
 	labels []string
 	// labelsPath is the file that labels came from, empty without labels.
 	labelsPath string
+	batches    []string
 	weights    *weights
 	heads      Heads
 	used       []string
@@ -90,6 +95,9 @@ func (c *Checkpoint) complete(o Options) error {
 	c.used = slices.Sorted(maps.Keys(l.used))
 	c.unknown = l.unknown()
 
+	if err := c.readBatches(); err != nil {
+		return err
+	}
 	path := o.Labels
 	if path == "" {
 		path = filepath.Join(c.dir, labelsName)
@@ -109,6 +117,22 @@ func (c *Checkpoint) complete(o Options) error {
 	return nil
 }
 
+// readBatches reads the names of the batches, where a file has them.
+func (c *Checkpoint) readBatches() error {
+	path := filepath.Join(c.dir, batchesName)
+	batches, err := readLabels(path)
+	switch domains := max(c.args.Domains, c.args.BatchLabels); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case len(batches) != domains:
+		return invalidf(path, "%d batches, but the weights of %s tell %d apart", len(batches), c.weights.path, domains)
+	}
+	c.batches = batches
+	return nil
+}
+
 // Dir returns the folder.
 func (c *Checkpoint) Dir() string { return c.dir }
 
@@ -124,6 +148,11 @@ func (c *Checkpoint) Heads() Heads { return c.heads }
 // Labels returns the cell types by class, nil when no file names them. The
 // slice is the caller's.
 func (c *Checkpoint) Labels() []string { return slices.Clone(c.labels) }
+
+// Batches returns the names of the batches by domain, which id2batch.json
+// holds in the form of id2type.json; nil without that file. The slice is the
+// caller's.
+func (c *Checkpoint) Batches() []string { return slices.Clone(c.batches) }
 
 // Names returns the published names of all tensors in the weights, sorted,
 // those of [Checkpoint.Unknown] among them. The slice is the caller's.

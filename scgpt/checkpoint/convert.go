@@ -24,10 +24,10 @@ func Convert(dir, out string) error {
 
 // Save writes the model as a new folder: model.safetensors with every tensor
 // under its published name and with its stored type, args.json and vocab.json
-// as they are, and id2type.json when the cell types are known. The new folder
-// is built beside out, opened and compared by fingerprint, and renamed only
-// then. An out that exists is an error for which errors.Is(err, fs.ErrExist)
-// holds.
+// as they are, and id2type.json and id2batch.json when cell types and batches
+// are known. The new folder is built beside out, opened and compared by
+// fingerprint, and renamed only then. An out that exists is an error for which
+// errors.Is(err, fs.ErrExist) holds.
 func (c *Checkpoint) Save(out string) (err error) {
 	if _, err := os.Lstat(out); err == nil {
 		return &fs.PathError{Op: "create", Path: out, Err: fs.ErrExist}
@@ -65,16 +65,19 @@ func (c *Checkpoint) write(dir string) error {
 			return err
 		}
 	}
-	if c.labels != nil {
-		byClass := make(map[string]string, len(c.labels))
-		for i, label := range c.labels {
-			byClass[strconv.Itoa(i)] = label
+	for name, list := range map[string][]string{labelsName: c.labels, batchesName: c.batches} {
+		if list == nil {
+			continue
 		}
-		data, err := json.MarshalIndent(byClass, "", "  ")
+		byNumber := make(map[string]string, len(list))
+		for i, text := range list {
+			byNumber[strconv.Itoa(i)] = text
+		}
+		data, err := json.MarshalIndent(byNumber, "", "  ")
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, labelsName), data, 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,8 @@ type Description struct {
 	Vocab int `json:"vocab"`
 	// Labels are the cell types by class, null when no file names them.
 	Labels []string `json:"labels"`
+	// Batches are the names of the batches by domain, if a file has them.
+	Batches []string `json:"batches,omitempty"`
 	// Parameters counts the elements of all tensors that the model uses,
 	// ParametersTotal those of all tensors in the file.
 	Parameters      int `json:"parameters"`
@@ -61,6 +63,7 @@ func (c *Checkpoint) Describe() Description {
 		Heads:       c.heads,
 		Vocab:       c.vocab.Len(),
 		Labels:      c.Labels(),
+		Batches:     c.Batches(),
 		Unknown:     c.Unknown(),
 	}
 	for _, name := range c.used {

@@ -5,6 +5,7 @@
 //	  args.json          sizes and constants of the model
 //	  vocab.json         gene symbol → id
 //	  id2type.json       class → cell type, optional
+//	  id2batch.json      domain → batch, optional
 //	  model.safetensors  weights, or
 //	  best_model.pt      weights as torch.save wrote them, or model.pt
 //

@@ -36,6 +36,13 @@ func (c *Checkpoint) computeFingerprint() string {
 	for _, label := range c.labels {
 		field(h, label)
 	}
+	if len(c.batches) > 0 { // a model without them has the digest that it always had
+		field(h, "batches")
+		number(h, len(c.batches))
+		for _, batch := range c.batches {
+			field(h, batch)
+		}
+	}
 	number(h, len(c.used))
 	for _, name := range c.used {
 		t := c.weights.tensors[name]

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/alloctest"
 )
 
 func TestParseArgs(t *testing.T) {
@@ -138,6 +140,7 @@ func FuzzArgs(f *testing.F) {
 	f.Add([]byte(`{"embsize":512,"nheads":8,"d_hid":512,"nlayers":12,"pad_value":-2,"input_emb_style":"continuous"}`))
 	f.Add([]byte(`{"nheads":1e9}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer alloctest.Limit(t, alloctest.Most)()
 		args, err := parseArgs("args.json", data)
 		if err != nil {
 			return
@@ -152,6 +155,7 @@ func FuzzVocab(f *testing.F) {
 	f.Add([]byte(`{"B":1,"A":0,"<pad>":2}`))
 	f.Add([]byte(`{"A":0,"A":0}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer alloctest.Limit(t, alloctest.Most)()
 		v, err := parseVocab("vocab.json", data, "<pad>")
 		if err != nil {
 			return
@@ -171,6 +175,7 @@ func FuzzLabels(f *testing.F) {
 	f.Add(false, []byte(`{"1":"A","0":"B"}`))
 	f.Add(false, []byte(`["A"]`))
 	f.Fuzz(func(t *testing.T, csv bool, data []byte) {
+		defer alloctest.Limit(t, alloctest.Most)()
 		path := "l.json"
 		if csv {
 			path = "l.csv"

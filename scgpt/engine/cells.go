@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
-	"github.com/seed-ab6af24b/troupe/scgpt/model"
 	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 )
 
@@ -21,7 +20,12 @@ type Cells struct {
 	file      *anndata.File
 	matrix    *anndata.Matrix
 	tokenizer *tokens.Tokenizer
-	genes     tokens.Report
+	// known are all genes that the model knows, used those of the tokenizer.
+	known   *tokens.GeneMap
+	used    *tokens.GeneMap
+	batches *Batches // nil without a column of them
+	// unchosen is why the cells cannot be embedded yet.
+	unchosen error
 }
 
 // Open opens an .h5ad file and matches its genes with the model's vocabulary.
@@ -29,7 +33,7 @@ type Cells struct {
 // InvalidDataError for one that cannot be read, has no such layer or column, or
 // too few genes that the model knows.
 func (e *Engine) Open(path string, opts Options) (_ *Cells, err error) {
-	opts = opts.withDefaults()
+	opts = opts.WithDefaults()
 	f, err := anndata.Open(path)
 	if err != nil {
 		return nil, err
@@ -43,15 +47,100 @@ func (e *Engine) Open(path string, opts Options) (_ *Cells, err error) {
 	if c.matrix, err = expression(f, opts.Layer); err != nil {
 		return nil, err
 	}
-	genes, err := e.matchGenes(f, opts)
-	if err != nil {
+	if c.known, err = e.matchGenes(f, opts); err != nil {
 		return nil, err
 	}
-	c.genes = genes.Report
-	if c.tokenizer, err = tokens.New(genes, e.tokenOptions(opts)); err != nil {
-		return nil, &Error{path, err.Error()}
+	if opts.BatchKey != "" {
+		named := opts.Batches.List()
+		if len(named) == 0 {
+			named = e.ck.Batches()
+		}
+		if c.batches, err = readBatches(f, opts.BatchKey, named, e.model.Domains()); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.use(opts); err != nil {
+		return nil, err
 	}
 	return c, nil
+}
+
+// OpenIntegration is [Engine.Open] for the task Integrate, after which the cells
+// can be embedded: where the options do not give the genes, it chooses them. The
+// choice is nil where they do.
+func (e *Engine) OpenIntegration(ctx context.Context, path string, opts Options, choose ChooseOptions) (_ *Cells, _ *GeneChoice, err error) {
+	opts.Task = Integrate
+	c, err := e.Open(path, opts)
+	if err != nil || opts.Genes != "" {
+		return c, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	choice, err := c.ChooseGenes(ctx, choose)
+	if err != nil {
+		return nil, nil, err
+	}
+	opts.Genes = choice.Genes
+	if err := c.use(opts.WithDefaults()); err != nil {
+		return nil, nil, err
+	}
+	return c, choice, nil
+}
+
+// use makes the tokenizer, with the genes that the options name.
+func (c *Cells) use(opts Options) (err error) {
+	genes := c.known
+	if opts.Genes != "" {
+		if genes, err = c.engine.chosenGenes(c.file, genes, opts); err != nil {
+			return err
+		}
+	}
+	if opts.Task == Integrate {
+		if err := c.checkIntegration(opts); err != nil {
+			return err
+		}
+		if opts.MaxLength == 0 {
+			opts.MaxLength = max(2, opts.Genes.Len()+1)
+		}
+	}
+	if c.tokenizer, err = tokens.New(genes, c.engine.tokenOptions(opts)); err != nil {
+		return &Error{c.file.Path(), err.Error()}
+	}
+	c.used = genes
+	return nil
+}
+
+// checkIntegration makes sure that there are batches, and notes whether genes
+// have still to be chosen.
+func (c *Cells) checkIntegration(opts Options) error {
+	if opts.BatchKey == "" {
+		return &Error{c.file.Path(), "no column of batches is named: integration needs one"}
+	}
+	c.unchosen = nil
+	if opts.Genes == "" {
+		c.unchosen = &Error{c.file.Path(), "the genes to integrate by are not chosen yet"}
+	}
+	return nil
+}
+
+// chosenGenes reduces the matched genes to those that the options name.
+func (e *Engine) chosenGenes(f *anndata.File, genes *tokens.GeneMap, opts Options) (*tokens.GeneMap, error) {
+	var ids []int32
+	for _, name := range opts.Genes.List() {
+		id, ok := e.ck.Vocab().ID(name)
+		if !ok {
+			return nil, &Error{e.dir, fmt.Sprintf("the gene %q, which cells are to be reduced to, is not in the vocabulary", name)}
+		}
+		ids = append(ids, id)
+	}
+	only, found := genes.Only(ids)
+	if share := float64(found) / float64(len(ids)); share < opts.MinGeneShare {
+		return nil, &Error{f.Path(), fmt.Sprintf("has %d of the %d genes that cells are to be reduced to (%.1f %%), less than %.1f %%", found, len(ids), 100*share, 100*opts.MinGeneShare)}
+	}
+	return only, nil
 }
 
 func expression(f *anndata.File, layer string) (*anndata.Matrix, error) {
@@ -89,6 +178,9 @@ func (e *Engine) matchGenes(f *anndata.File, opts Options) (*tokens.GeneMap, err
 			match.Symbols = col.Strings()
 		}
 	}
+	if len(names) == 0 {
+		return nil, &Error{f.Path(), "has no genes"}
+	}
 	genes, err := tokens.Match(names, e.ck.Vocab(), match)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path(), err)
@@ -100,8 +192,11 @@ func (e *Engine) tokenOptions(opts Options) tokens.Options {
 	args := e.ck.Args()
 	cls := e.ck.Vocab().CLS()
 	o := tokens.FineTune(cls)
-	if opts.Task == Embed {
+	switch opts.Task {
+	case Embed:
 		o = tokens.ZeroShot(cls, args.PadValue)
+	case Integrate:
+		o.IncludeZeroGenes = true
 	}
 	o.NBins = args.NBins
 	o.MaxLength = opts.MaxLength
@@ -118,7 +213,11 @@ func (c *Cells) Close() error { return c.file.Close() }
 func (c *Cells) Len() int { return c.file.NObs() }
 
 // GeneMatch says how the file's genes met the vocabulary.
-func (c *Cells) GeneMatch() tokens.Report { return c.genes }
+func (c *Cells) GeneMatch() tokens.Report { return c.known.Report }
+
+// Batches returns the batches of the cells, nil where [Options.BatchKey] names
+// no column. The caller must not change them.
+func (c *Cells) Batches() *Batches { return c.batches }
 
 // sampleCells is how many cells MeanTokens reads.
 const sampleCells = 64
@@ -148,109 +247,4 @@ func (c *Cells) MeanTokens(ctx context.Context) (float64, error) {
 		read++
 	}
 	return sum / float64(read), nil
-}
-
-// blockCells is how many rows are read at a time.
-const blockCells = 256
-
-// batch is a piece of work for the device: cells first to first+packed.Cells()-1.
-type batch struct {
-	first  int
-	packed tokens.Packed
-	// truncated counts cells, empty lists them by their number in the file.
-	truncated int
-	empty     []int
-}
-
-// Embed runs the model over the cells from to to-1. While the device works on
-// one batch, the next one is read and tokenised; no more is held. progress, if
-// not nil, is called with the number of cells done, from the calling goroutine.
-//
-// It stops soon after ctx ends and then returns the context's cause.
-func (c *Cells) Embed(ctx context.Context, from, to int, progress func(done int)) (*Embeddings, error) {
-	if from < 0 || to > c.Len() || from > to {
-		return nil, &Error{c.file.Path(), fmt.Sprintf("cells %d to %d are asked for, but there are %d", from, to, c.Len())}
-	}
-	m := c.engine.model
-	out := &Embeddings{From: from, To: to, Dim: m.EmbSize(), Classes: m.Classes()}
-	out.Vectors = make([]float32, 0, (to-from)*out.Dim)
-	out.Logits = make([]float32, 0, (to-from)*out.Classes)
-
-	ctx, cancel := context.WithCancelCause(ctx)
-	batches := make(chan batch, 1)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer close(batches)
-		if err := c.read(ctx, from, to, batches); err != nil {
-			cancel(err)
-		}
-	}()
-	// The reader must be gone before the file may be closed.
-	defer func() { cancel(nil); <-ended }()
-
-	for b := range batches {
-		res, err := m.Forward(ctx, b.packed, model.Options{})
-		if err != nil {
-			return nil, err
-		}
-		out.Vectors = append(out.Vectors, res.CellEmbeddings...)
-		out.Logits = append(out.Logits, res.Logits...)
-		out.Tokens += int64(b.packed.Tokens())
-		out.Truncated += b.truncated
-		out.Empty = append(out.Empty, b.empty...)
-		if progress != nil {
-			progress(b.first + b.packed.Cells() - from)
-		}
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return out, nil
-}
-
-// read tokenises the cells from to to-1 into batches of what the device likes
-// best, and sends them.
-func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) error {
-	t := c.tokenizer.Clone()
-	limit := c.engine.model.BatchTokens()
-	b := batch{first: from}
-	send := func() error {
-		select {
-		case batches <- b:
-			b = batch{first: b.first + b.packed.Cells()}
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	for start := from; start < to; start += blockCells {
-		block, err := c.matrix.Rows(ctx, start, min(start+blockCells, to))
-		if err != nil {
-			return err
-		}
-		for i := range block.To - block.From {
-			row := block.From + i
-			lo, hi := block.Indptr[i], block.Indptr[i+1]
-			info, err := t.Append(&b.packed, row, block.Indices[lo:hi], block.Values[lo:hi])
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.file.Path(), err)
-			}
-			if info.Truncated {
-				b.truncated++
-			}
-			if info.Empty {
-				b.empty = append(b.empty, row)
-			}
-			if b.packed.Tokens() >= limit {
-				if err := send(); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	if b.packed.Cells() > 0 {
-		return send()
-	}
-	return nil
 }

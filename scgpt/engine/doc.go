@@ -10,5 +10,13 @@
 //	labels, err := eng.Label(emb)
 //	err = cells.WriteAnnotated(ctx, "pbmc.annotated.h5ad", emb, labels)
 //
+// Integration embeds cells of several batches by their most variable genes, each
+// batch with the batch norm that the model learnt for it:
+//
+//	cells, choice, err := eng.OpenIntegration(ctx, "pbmc.h5ad", engine.Options{BatchKey: "batch"}, engine.ChooseOptions{})
+//	emb, err := cells.Embed(ctx, 0, cells.Len(), nil)
+//
+// where the work is cut up, choice.Genes goes into the options of each part.
+//
 // A cell's result is the same bytes whatever run of cells it is computed in.
 package engine

@@ -64,6 +64,17 @@ func (e *Engine) Classes() int { return e.model.Classes() }
 // EmbSize returns the length of an embedding.
 func (e *Engine) EmbSize() int { return e.model.EmbSize() }
 
+// BatchTokens returns the number of tokens of a forward pass. It is less than
+// the device's own after a pass did not fit into its memory.
+func (e *Engine) BatchTokens() int { return e.model.BatchTokens() }
+
+// BatchBytes estimates the device memory, beside the weights, of a forward pass
+// over cells of that many tokens.
+func (e *Engine) BatchBytes(tokens int) int64 { return e.model.BatchBytes(tokens) }
+
+// WeightBytes returns the size of the model's parameters in fp32.
+func (e *Engine) WeightBytes() int64 { return 4 * int64(e.ck.Describe().Parameters) }
+
 // Cost estimates the floating-point operations of cells with a given number of
 // tokens each: 2·layers·(3d² + d² + 2·d·d_hid)·L for the products with weights
 // and 4·layers·d·L² for attention.

@@ -101,7 +101,7 @@ func TestAnnotationOfHeldOutCells(t *testing.T) {
 				}
 				require.Equal(t, names[best], got, "cell %d", i)
 			}
-			truth, err := cells.Truth("")
+			truth, err := cells.Truth("", eng.Labels())
 			require.NoError(t, err)
 			require.Equal(t, "celltype", truth.Column)
 			scores, err := truth.Score(labels)
@@ -251,10 +251,10 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestTruth(t *testing.T) {
 	cells := open(t, load(t, "tiny_scgpt", compute.Options{}), pbmc, engine.Options{})
-	_, err := cells.Truth("none")
+	_, err := cells.Truth("none", nil)
 	require.ErrorContains(t, err, `no column "none"`)
 	unlabelled := open(t, load(t, "tiny_scgpt", compute.Options{}), testdata+"/cells/celltypist_sample.h5ad", engine.Options{})
-	truth, err := unlabelled.Truth("")
+	truth, err := unlabelled.Truth("", nil)
 	require.NoError(t, err)
 	require.Nil(t, truth)
 }

@@ -5,11 +5,16 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 )
+
+// Unassigned is the label of a cell that gets no other.
+const Unassigned = neighbors.Unassigned
 
 // Labels are cell types with the confidence in each.
 type Labels struct {
-	// Types holds a cell type per cell.
+	// Types holds a cell type per cell, or [Unassigned].
 	Types []string
 	// Confidence is the softmax probability of the winning class, per cell.
 	Confidence []float32
@@ -25,7 +30,9 @@ func (e *Engine) CanLabel() error {
 }
 
 // Label gives each cell the class with the highest logit; of equal ones the
-// first. It fails where [Engine.CanLabel] does.
+// first. A cell without a gene that the model knows, whose logits say nothing
+// about it, is [Unassigned] with confidence 0. It fails where [Engine.CanLabel]
+// does.
 func (e *Engine) Label(emb *Embeddings) (*Labels, error) {
 	if err := e.CanLabel(); err != nil {
 		return nil, err
@@ -50,12 +57,16 @@ func (e *Engine) Label(emb *Embeddings) (*Labels, error) {
 		}
 		l.Types[i], l.Confidence[i] = names[best], float32(1/sum)
 	}
+	for _, cell := range emb.Empty {
+		l.Types[cell-emb.From], l.Confidence[cell-emb.From] = Unassigned, 0
+	}
 	return l, nil
 }
 
 // Summary counts labels.
 type Summary struct {
-	// Types are those given, in alphabetical order.
+	// Types are those given, in alphabetical order, without
+	// neighbors.Unassigned, which Counts has too.
 	Types  []string
 	Counts map[string]int
 	// MeanConfidence is the mean over all cells, TypeConfidence that over the
@@ -80,6 +91,7 @@ func (l *Labels) Summary() Summary {
 		s.TypeConfidence[t] /= float64(n)
 	}
 	s.Types = slices.AppendSeq([]string{}, maps.Keys(s.Counts))
+	s.Types = slices.DeleteFunc(s.Types, func(t string) bool { return t == neighbors.Unassigned })
 	slices.Sort(s.Types)
 	return s
 }

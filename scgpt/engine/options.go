@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/seed-ab6af24b/troupe/scgpt/tokens"
+
 // Task is what the embeddings are for; the two published ways to turn a cell
 // into tokens differ.
 type Task string
@@ -11,19 +13,28 @@ const (
 	// Embed follows the zero-shot path: <cls> has the padding value (-2),
 	// cells keep up to 1200 tokens.
 	Embed Task = "embed"
+	// Integrate follows the path of integration: <cls> has the value 0, and
+	// cells consist of all chosen genes, also those of value 0.
+	Integrate Task = "integrate"
 )
 
 // DefaultMaxLength returns the number of tokens, <cls> included, that a cell
-// keeps at most where the options do not say.
+// keeps at most where the options do not say. That of Integrate is one more than
+// there are chosen genes; the number here is for [DefaultChosenGenes].
 func (t Task) DefaultMaxLength() int {
-	if t == Annotate {
-		return 3001
+	switch t {
+	case Annotate:
+		return tokens.DefaultFineTuneMaxLength
+	case Integrate:
+		return DefaultChosenGenes + 1
+	default:
+		return tokens.DefaultZeroShotMaxLength
 	}
-	return 1200
 }
 
 // Options says how cells are read and turned into tokens. The zero value is
-// the default of the task Embed. Equal options give equal bytes.
+// the default of the task Embed. Equal options give equal bytes; they can be
+// compared with ==.
 type Options struct {
 	Task Task `json:"task"`
 	// Layer is read instead of X.
@@ -43,13 +54,26 @@ type Options struct {
 	// MinGeneShare is the smallest share of the file's genes that must be in
 	// the vocabulary; 0 means 0.5.
 	MinGeneShare float64 `json:"min_gene_share,omitempty"`
+	// Genes are the tokens of the vocabulary that cells are reduced to before
+	// anything else; empty means all that the file has. [Cells.ChooseGenes]
+	// chooses them. At least MinGeneShare of them must be in the file.
+	Genes Names `json:"genes,omitempty"`
+	// BatchKey is the column of obs with the cells' batches, by which genes
+	// are chosen and the model's domains (domain-specific batch norm, batch
+	// labels) taken. Without it, all cells take the first domain.
+	BatchKey string `json:"batch_key,omitempty"`
+	// Batches are the names of the batches that the model was fine-tuned on, in
+	// the order of its domains; empty means those of id2batch.json in the
+	// model's folder, and without it those of BatchKey in alphabetical order.
+	Batches Names `json:"batches,omitempty"`
 }
 
-func (o Options) withDefaults() Options {
+// WithDefaults returns the options with what they leave open filled in.
+func (o Options) WithDefaults() Options {
 	if o.Task == "" {
 		o.Task = Embed
 	}
-	if o.MaxLength == 0 {
+	if o.MaxLength == 0 && o.Task != Integrate { // there it depends on the genes
 		o.MaxLength = o.Task.DefaultMaxLength()
 	}
 	if o.Cap == "" {

@@ -11,6 +11,9 @@ import (
 // request names none.
 var truthColumns = []string{"celltype", "cell_type"}
 
+// TruthColumns returns those names.
+func TruthColumns() []string { return slices.Clone(truthColumns) }
+
 // Truth holds the cell types that a file carries.
 type Truth struct {
 	// Column of obs.
@@ -19,33 +22,47 @@ type Truth struct {
 	Types []string
 }
 
-// Truth reads a column of obs. With column "" it takes celltype or cell_type,
-// and returns nil where neither is there, or where its values are none of the
-// model's classes, or too many for types: then it speaks of something else.
-func (c *Cells) Truth(column string) (*Truth, error) {
+// Texts reads a column of obs, as one text per cell, "" where it is missing.
+func (c *Cells) Texts(column string) ([]string, error) {
 	obs := c.file.Obs()
-	named := column != ""
-	if !named {
-		i := slices.IndexFunc(truthColumns, obs.Has)
-		if i < 0 {
-			return nil, nil
-		}
-		column = truthColumns[i]
-	} else if !obs.Has(column) {
+	if !obs.Has(column) {
 		return nil, &Error{c.file.Path(), fmt.Sprintf("obs has no column %q; it has %q", column, obs.Columns())}
 	}
 	col, err := obs.Column(column)
 	if err != nil {
 		return nil, err
 	}
-	t := &Truth{Column: column, Types: col.Strings()}
+	return col.Strings(), nil
+}
+
+// Names returns the names of the cells, the index of obs.
+func (c *Cells) Names() ([]string, error) { return c.file.Obs().Index() }
+
+// Truth reads a column of obs. types are those that labels are chosen from, nil
+// where any will do. With column "" it takes celltype or cell_type, and returns
+// nil where neither is there, or where its values are none of types, or too many
+// for types: then it speaks of something else.
+func (c *Cells) Truth(column string, types []string) (*Truth, error) {
+	named := column != ""
+	if !named {
+		i := slices.IndexFunc(truthColumns, c.file.Obs().Has)
+		if i < 0 {
+			return nil, nil
+		}
+		column = truthColumns[i]
+	}
+	values, err := c.Texts(column)
+	if err != nil {
+		return nil, err
+	}
+	t := &Truth{Column: column, Types: values}
 	if n := countTypes(t.Types); n > evaluate.MaxLabels {
 		if !named {
 			return nil, nil
 		}
 		return nil, &Error{c.file.Path(), fmt.Sprintf("obs[%q] holds %d different values, more than the %d types that can be compared: is it a column of cell types?", column, n, evaluate.MaxLabels)}
 	}
-	if !named && !slices.ContainsFunc(t.Types, func(s string) bool { return slices.Contains(c.engine.labels, s) }) {
+	if !named && types != nil && !slices.ContainsFunc(t.Types, func(s string) bool { return slices.Contains(types, s) }) {
 		return nil, nil
 	}
 	return t, nil

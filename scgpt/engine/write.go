@@ -18,6 +18,9 @@ const (
 	EmbeddingKey = "X_scGPT"
 	// ProvenanceKey in uns says where the additions come from.
 	ProvenanceKey = "troupe"
+	// EmptyCellsKey in uns["troupe"] lists the rows, from 0, of cells without a
+	// gene that the model knows: their embeddings say nothing about them.
+	EmptyCellsKey = "empty_cells"
 )
 
 // Provenance says where a result comes from. It holds nothing that differs
@@ -29,13 +32,17 @@ type Provenance struct {
 	Device string
 }
 
-func (p Provenance) uns() map[string]any {
-	return map[string]any{
-		ProvenanceKey: map[string]any{
-			"agent": p.Agent, "version": p.Version, "model": p.Model, "fingerprint": p.Fingerprint,
-			"device": p.Device, "precision": PrecisionOf(strings.Split(p.Device, "+")[0]),
-		},
+// uns gives the provenance as it stands in a file, with the rows, from 0, of the
+// cells without a gene that the model knows, where there are any.
+func (p Provenance) uns(empty []int) map[string]any {
+	values := map[string]any{
+		"agent": p.Agent, "version": p.Version, "model": p.Model, "fingerprint": p.Fingerprint,
+		"device": p.Device, "precision": PrecisionOf(strings.Split(p.Device, "+")[0]),
 	}
+	if len(empty) > 0 {
+		values[EmptyCellsKey] = empty
+	}
+	return map[string]any{ProvenanceKey: values}
 }
 
 // WriteAnnotated writes a copy of the file to out, with the labels, the
@@ -49,13 +56,13 @@ func (c *Cells) WriteAnnotated(ctx context.Context, out string, emb *Embeddings,
 			{Name: ConfidenceKey, Values: labels.Confidence},
 		},
 		Obsm: []anndata.NewArray{emb.array()},
-		Uns:  p.uns(),
+		Uns:  p.uns(emb.Empty),
 	})
 }
 
 // WriteEmbedded is WriteAnnotated for the embeddings alone.
 func (c *Cells) WriteEmbedded(ctx context.Context, out string, emb *Embeddings, p Provenance) error {
-	return anndata.Copy(ctx, c.file, out, anndata.Additions{Obsm: []anndata.NewArray{emb.array()}, Uns: p.uns()})
+	return anndata.Copy(ctx, c.file, out, anndata.Additions{Obsm: []anndata.NewArray{emb.array()}, Uns: p.uns(emb.Empty)})
 }
 
 // array gives the normalised vectors row by row, without a second copy of all.
@@ -76,7 +83,7 @@ func (g *GeneVectors) Write(ctx context.Context, out string, similarity []float3
 	res := anndata.Results{
 		ObsIndex: g.Genes,
 		Obsm:     []anndata.NewArray{{Name: EmbeddingKey, Cols: g.Dim, Data: g.Vectors}},
-		Uns:      p.uns(),
+		Uns:      p.uns(nil),
 	}
 	if similarity != nil {
 		res.Obsm = append(res.Obsm, anndata.NewArray{Name: "similarity", Cols: len(g.Genes), Data: similarity})

@@ -5,7 +5,8 @@
 // compare clusters with cell types. [Silhouette], [LabelASW], [BatchASW] and
 // [GraphConnectivity] say how well an embedding keeps cell types apart and mixes
 // batches. [AvgBIO] and [AvgBATCH] are the two summaries that scGPT's authors
-// report for an integration.
+// report for an integration. [Trustworthiness] says how far a picture of an
+// embedding can be believed.
 //
 // Every number follows the definition that single-cell papers quote,
 // scikit-learn's or scib's, and is tested against stored results of them to 1e-6

@@ -24,11 +24,13 @@ func (m *Model) AttentionScores(ctx context.Context, batch tokens.Packed, opts O
 		return err
 	}
 	var scores []float32
-	for from, to := range pieces(batch.Offsets, m.dev.BatchTokens()) {
+	for from := 0; from < batch.Cells(); {
+		to := pieceEnd(batch.Offsets, from, m.limit.tokens())
 		var err error
 		if scores, err = m.scorePiece(ctx, batch, from, to, opts.Domain, scores, visit); err != nil {
 			return fmt.Errorf("model: cells %d to %d: %w", from, to-1, err)
 		}
+		from = to
 	}
 	return nil
 }

@@ -20,6 +20,10 @@ type probe struct {
 	operations  atomic.Int64
 	at          int64 // the operation, from 1, before which hook is called
 	hook        func() error
+	// rows, if not 0, is how many rows of a tensor fit into memory; tooLarge
+	// counts those that did not.
+	rows     int
+	tooLarge int
 }
 
 func newProbe(t testing.TB, name string) *probe {
@@ -92,6 +96,10 @@ func (p *probe) Upload(rows, cols int, data []float32) (compute.Tensor, error) {
 func (p *probe) NewTensor(rows, cols int) (compute.Tensor, error) {
 	if err := p.op(); err != nil {
 		return nil, err
+	}
+	if p.rows > 0 && rows > p.rows {
+		p.tooLarge++
+		return nil, &compute.OutOfMemoryError{Device: "probe", Need: int64(4 * rows * cols)}
 	}
 	return p.tensor(p.Device.NewTensor(rows, cols))
 }

@@ -12,9 +12,11 @@ import (
 
 // Forward runs the model on a batch of packed cells. A batch larger than
 // [Model.BatchTokens] is cut at cell borders, so that memory does not grow with
-// it; a cell's result has the same bytes in every batch. It returns an
-// [*Error] for a batch or options that do not fit the model, and the context's
-// cause soon after the context ends.
+// it; a cell's result has the same bytes in every batch. Cells that do not fit
+// into the device's memory together are run in smaller batches, and the batches
+// after them too. It returns an [*Error] for a batch or options that do not fit
+// the model, a [*compute.OutOfMemoryError] where a single cell does not fit, and
+// the context's cause soon after the context ends.
 func (m *Model) Forward(ctx context.Context, batch tokens.Packed, opts Options) (*Output, error) {
 	if opts.Pooling == "" {
 		opts.Pooling = m.args.CellEmbStyle
@@ -26,10 +28,18 @@ func (m *Model) Forward(ctx context.Context, batch tokens.Packed, opts Options) 
 		return nil, err
 	}
 	out := m.newOutput(batch, opts)
-	for from, to := range pieces(batch.Offsets, m.dev.BatchTokens()) {
-		if err := m.forwardPiece(ctx, batch, from, to, opts, out); err != nil {
+	for from := 0; from < batch.Cells(); {
+		to := pieceEnd(batch.Offsets, from, m.limit.tokens())
+		err := m.forwardPiece(ctx, batch, from, to, opts, out)
+		if isOutOfMemory(err) && to-from > 1 {
+			m.limit.shrink(int(batch.Offsets[to] - batch.Offsets[from]))
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
+		m.limit.fit()
+		from = to
 	}
 	return out, nil
 }
@@ -108,21 +118,14 @@ func (m *Model) newOutput(b tokens.Packed, opts Options) *Output {
 	return out
 }
 
-// pieces cuts a batch into runs of cells from, …, to-1 of at most limit tokens,
-// or of one cell that is longer.
-func pieces(offsets []int32, limit int) func(yield func(from, to int) bool) {
-	return func(yield func(from, to int) bool) {
-		for from := 0; from < len(offsets)-1; {
-			to := from + 1
-			for to < len(offsets)-1 && int(offsets[to+1]-offsets[from]) <= limit {
-				to++
-			}
-			if !yield(from, to) {
-				return
-			}
-			from = to
-		}
+// pieceEnd returns the end of a run of cells from the given one: to such that
+// from, …, to-1 have at most limit tokens, or are one cell that has more.
+func pieceEnd(offsets []int32, from, limit int) (to int) {
+	to = from + 1
+	for to < len(offsets)-1 && int(offsets[to+1]-offsets[from]) <= limit {
+		to++
 	}
+	return to
 }
 
 // piece is a run of cells on the device.
@@ -153,15 +156,28 @@ func (m *Model) forwardPiece(ctx context.Context, b tokens.Packed, from, to int,
 	t0, t1 := int(b.Offsets[from]), int(b.Offsets[to])
 
 	all := opts.Pooling != checkpoint.CLS || opts.TokenEmbeddings || opts.Expression || opts.ZeroProbs
-	h := m.embed(s, p, opts.Domain)
-	var cells compute.Tensor
-	if all {
-		m.runLayers(s, h, p, len(m.layers))
-		cells = m.pool(s, h, p, opts.Pooling)
-	} else {
+	var h, cells, logits compute.Tensor
+	// All that needs no numbers back goes to the device in one go.
+	s.sequence(func() {
+		h = m.embed(s, p, opts.Domain)
 		last := len(m.layers) - 1
-		m.runLayers(s, h, p, last)
-		cells = m.layers[last].runFirst(s, h, p.cells, p.first(), m.args.NHeads)
+		switch {
+		case !all:
+			m.runLayers(s, h, p, last)
+			cells = m.layers[last].runFirst(s, h, p.cells, p.first(), m.args.NHeads)
+		default:
+			m.runLayers(s, h, p, last+1)
+			cells = m.pool(s, h, p, opts.Pooling)
+		}
+		if m.classifier != nil && opts.Pooling != checkpoint.WPool {
+			logits = m.classifier.run(s, cells)
+		}
+	})
+	if opts.Pooling == checkpoint.WPool {
+		cells = m.unitLength(s, cells)
+		if m.classifier != nil {
+			logits = m.classifier.run(s, cells)
+		}
 	}
 	s.read(out.CellEmbeddings[from*d:to*d], cells)
 	if out.TokenEmbeddings != nil {
@@ -169,7 +185,7 @@ func (m *Model) forwardPiece(ctx context.Context, b tokens.Packed, from, to int,
 	}
 	if m.classifier != nil {
 		n := m.Classes()
-		s.read(out.Logits[from*n:to*n], m.classifier.run(s, cells))
+		s.read(out.Logits[from*n:to*n], logits)
 	}
 	if opts.DomainLogits {
 		n := m.domain.out.weight.Out()
@@ -225,7 +241,8 @@ func (m *Model) runLayers(s *scope, h compute.Tensor, p *piece, n int) {
 	s.release(w.qkv, w.attended, w.projected, w.hidden)
 }
 
-// pool returns the cells' embeddings from those of their tokens.
+// pool returns the cells' embeddings from those of their tokens; WPool's are not
+// of unit length yet.
 func (m *Model) pool(s *scope, h compute.Tensor, p *piece, pooling string) compute.Tensor {
 	if pooling == checkpoint.CLS {
 		return s.gather(h, p.first())
@@ -243,11 +260,17 @@ func (m *Model) pool(s *scope, h compute.Tensor, p *piece, pooling string) compu
 	}
 	dst := s.tensor(n, d)
 	s.do(func() error { return s.dev.Pool(s.ctx, dst, h, p.cells, weights) })
-	if pooling == checkpoint.AvgPool {
-		return dst
+	return dst
+}
+
+// unitLength returns rows divided by their L2 norms.
+func (m *Model) unitLength(s *scope, x compute.Tensor) compute.Tensor {
+	if s.err != nil {
+		return nil
 	}
+	n, d := x.Rows(), x.Cols()
 	rows := make([]float32, n*d)
-	s.read(rows, dst)
+	s.read(rows, x)
 	for c := range n {
 		normalize(rows[c*d : (c+1)*d])
 	}

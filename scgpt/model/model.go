@@ -24,6 +24,7 @@ type Model struct {
 	zero       *exprDecoder  // nil without
 	mvc        *mvcDecoder   // nil without
 	weights    loader        // owns what is on the device
+	limit      *batchLimit
 }
 
 // Load lays the weights of a checkpoint out on a device. The checkpoint may
@@ -31,7 +32,7 @@ type Model struct {
 // missing or misshapen one of the encoder is an [*Error].
 func Load(dev compute.Device, ck *checkpoint.Checkpoint) (*Model, error) {
 	args := ck.Args()
-	m := &Model{dev: dev, args: args, weights: loader{dev: dev, ck: ck}}
+	m := &Model{dev: dev, args: args, weights: loader{dev: dev, ck: ck}, limit: newBatchLimit(dev.BatchTokens())}
 	l := &m.weights
 	d := args.EmbSize
 	if d < 1 || args.NHeads < 1 || d%args.NHeads != 0 || args.NLayers < 1 || args.DHid < 1 {
@@ -102,9 +103,15 @@ func (m *Model) Domains() int {
 // within one class only.
 func (m *Model) Class() string { return m.dev.Class() }
 
-// BatchTokens returns the number of tokens with which the device works best.
-// Forward cuts larger batches itself.
-func (m *Model) BatchTokens() int { return m.dev.BatchTokens() }
+// BatchTokens returns the number of tokens of a forward pass: what the device
+// works best with, or less after a pass did not fit into its memory. Forward cuts
+// larger batches itself.
+func (m *Model) BatchTokens() int { return m.limit.tokens() }
+
+// InFlight is how many calls of Forward at a time keep the device busy: 1 where
+// it works for its caller, more where it queues work. Each takes memory for a
+// batch.
+func (m *Model) InFlight() int { return compute.InFlight(m.dev) }
 
 // BatchBytes estimates the device memory, beside the weights, of a forward
 // pass over cells of that many tokens in one piece. Forward needs no more

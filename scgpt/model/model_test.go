@@ -124,7 +124,7 @@ func TestSameBytes(t *testing.T) {
 	require.NoError(t, err)
 
 	for _, limit := range []int{1, 30, 44, 100} {
-		dev.batchTokens = limit
+		m.limit = newBatchLimit(limit)
 		got, err := m.Forward(t.Context(), batch, everything(m))
 		require.NoError(t, err)
 		require.Equal(t, want, got, "pieces of %d tokens", limit)
@@ -396,9 +396,49 @@ func TestPieces(t *testing.T) {
 			offsets = append(offsets, offsets[len(offsets)-1]+n)
 		}
 		var got [][2]int
-		for from, to := range pieces(offsets, test.limit) {
+		for from := 0; from < len(test.lengths); {
+			to := pieceEnd(offsets, from, test.limit)
 			got = append(got, [2]int{from, to})
+			from = to
 		}
 		require.Equal(t, test.want, got, "%v at %d", test.lengths, test.limit)
 	}
+}
+
+// Cells that do not fit into memory together go in smaller batches, also those
+// after them, and have the same bytes. Later, larger ones are tried again.
+func TestSmallerBatchesWhenMemoryIsShort(t *testing.T) {
+	t.Parallel()
+	dev := newProbe(t, "cpu")
+	m := loadModel(t, dev, small.open(t))
+	batch := randomCells(1, small.Vocab, 40, 3, 30, 2, 7, 8, 9)
+	want, err := m.Forward(t.Context(), batch, Options{})
+	require.NoError(t, err)
+
+	dev.rows = 45
+	got, err := m.Forward(t.Context(), batch, Options{})
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.Less(t, m.BatchTokens(), 60)
+	require.Positive(t, dev.tooLarge)
+	failed := dev.tooLarge
+	_, err = m.Forward(t.Context(), batch, Options{})
+	require.NoError(t, err)
+	require.Equal(t, failed, dev.tooLarge, "no batch is tried that is too large")
+
+	dev.rows = 0
+	for m.BatchTokens() < dev.BatchTokens() {
+		before := m.BatchTokens()
+		for range triesBeforeGrowth {
+			_, err = m.Forward(t.Context(), batch, Options{})
+			require.NoError(t, err)
+		}
+		require.Greater(t, m.BatchTokens(), before)
+	}
+
+	dev.rows = 20
+	_, err = m.Forward(t.Context(), batch, Options{})
+	var full *compute.OutOfMemoryError
+	require.ErrorAs(t, err, &full, "the cell of 40 tokens fits nowhere")
+	require.ErrorContains(t, err, "cells 0 to 0")
 }

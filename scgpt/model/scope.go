@@ -23,6 +23,19 @@ func (s *scope) do(op func() error) {
 	}
 }
 
+// sequence runs operations that the device takes in one go; f must not read.
+func (s *scope) sequence(f func()) {
+	dev := s.dev
+	s.do(func() error {
+		return compute.Sequence(s.ctx, dev, func(inner compute.Device) error {
+			s.dev = inner
+			defer func() { s.dev = dev }()
+			f()
+			return s.err
+		})
+	})
+}
+
 func (s *scope) tensor(rows, cols int) compute.Tensor {
 	if s.err != nil {
 		return nil

@@ -148,6 +148,24 @@ func Match(genes []string, vocab Vocabulary, o MatchOptions) (*GeneMap, error) {
 	return g, nil
 }
 
+// Only returns the map with ids for the given tokens alone, as if the matrix had
+// no other genes, and how many of the tokens the matrix has.
+func (g *GeneMap) Only(ids []int32) (only *GeneMap, found int) {
+	keep := make(map[int32]bool, len(ids))
+	for _, id := range ids {
+		keep[id] = true
+	}
+	only = &GeneMap{IDs: make([]int32, len(g.IDs)), Names: g.Names, Report: g.Report}
+	for column, id := range g.IDs {
+		only.IDs[column] = -1
+		if id >= 0 && keep[id] {
+			only.IDs[column] = id
+			found++
+		}
+	}
+	return only, found
+}
+
 // How a column was found.
 const (
 	notFound = iota

@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/alloctest"
 )
 
 // memory is a file for a Writer.
@@ -36,7 +38,8 @@ func FuzzOpen(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer alloctest.Limit(t, alloctest.Most)()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		file := &File{name: "fuzz", r: bytes.NewReader(b), size: uint64(len(b)), skipChecksums: true}
 		if err := file.open(); err != nil {

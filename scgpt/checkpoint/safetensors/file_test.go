@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/alloctest"
 )
 
 // file puts a header before data.
@@ -274,6 +275,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(file(`{"__metadata__":{"a":"b"},"x":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}  `, "a"))
 	f.Add(file(`{"x":{"dtype":"F32","shape":[0,9223372036854775807],"data_offsets":[0,0]}}`, ""))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer alloctest.Limit(t, alloctest.Most)()
 		file, err := safetensors.Parse(data)
 		if err != nil {
 			return

@@ -8,11 +8,13 @@ import (
 
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/internal/torchtest"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/torch"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/alloctest"
 )
 
 // readAll reads every tensor of a file that opened: what Open accepts must be
 // readable.
 func readAll(t *testing.T, data []byte) {
+	defer alloctest.Limit(t, alloctest.Most)()
 	f, err := torch.Parse(data)
 	if err != nil {
 		return

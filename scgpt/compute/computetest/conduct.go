@@ -74,7 +74,8 @@ func testCancellation(t *testing.T, c Config) {
 	// A context that ends while the device works. What is asked for would
 	// take seconds at the least, minutes on a slow device; a busy machine may
 	// stretch the 100 ms that are promised.
-	const n, d = 30_000, 64
+	const d = 64
+	n := c.LongCell
 	wide, dst, l := dev.tensor(n, 3*d), dev.tensor(n, d), dev.layout(n)
 	require.NoError(t, dev.Embed(t.Context(), wide, compute.Embedding{Table: dev.upload(1, 3*d, numbers(1, 3*d, 1)), IDs: make([]int32, n)}))
 	ctx, stop := context.WithCancelCause(t.Context())
@@ -153,6 +154,47 @@ func testConcurrency(t *testing.T, c Config) {
 		require.NoError(t, errs[i])
 		requireSameResults(t, want[i], got[i], 0, 0, "several callers")
 	}
+}
+
+func testSequence(t *testing.T, c Config) {
+	dev, _ := c.pair(t)
+	require.Positive(t, compute.InFlight(dev.Device))
+	alone, sequence := operations(dev, 5, 3), operations(dev, 5, 3)
+	for _, op := range alone {
+		require.NoError(t, op.run(t.Context()), op.name)
+	}
+	whole := dev.Device
+	var kept compute.Device
+	require.NoError(t, compute.Sequence(t.Context(), whole, func(inner compute.Device) error {
+		kept, dev.Device = inner, inner
+		for _, op := range sequence {
+			if op.name == "Read" {
+				continue
+			}
+			if err := op.run(t.Context()); err != nil {
+				return err
+			}
+		}
+		x, err := inner.NewTensor(300, 64)
+		if err == nil {
+			x.Free()
+		}
+		return err
+	}))
+	dev.Device = whole
+	for i, op := range alone {
+		requireSameBits(t, dev.read(op.dst), dev.read(sequence[i].dst), op.name+" in a sequence")
+	}
+	_, err := kept.Upload(1, 1, []float32{1})
+	require.NoError(t, err, "what a sequence was given, afterwards")
+
+	cause := errors.New("enough")
+	require.ErrorIs(t, compute.Sequence(t.Context(), whole, func(compute.Device) error { return cause }), cause)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	require.ErrorIs(t, compute.Sequence(ctx, whole, func(compute.Device) error {
+		cancel(cause)
+		return alone[0].run(ctx)
+	}), cause)
 }
 
 func testForeignAndFreed(t *testing.T, c Config) {

@@ -24,9 +24,14 @@ type Config struct {
 
 	// Rounding is the largest relative error of a number that the device
 	// stores; 0 means none, which suits float32. A device that stores what
-	// lies between operations in another type names that type's: 2^-9 for
+	// lies between operations in another type names that type's: 2^-8 for
 	// bfloat16.
 	Rounding float64
+
+	// LongCell is the number of tokens of a cell whose attention takes the
+	// device long enough to be cancelled; 0 means 30,000, which suits all but
+	// a simulated device.
+	LongCell int
 }
 
 // Run tests that a device does what [compute.Device] promises, with the
@@ -34,6 +39,9 @@ type Config struct {
 func Run(t *testing.T, config Config) {
 	if config.Tolerance == 0 {
 		config.Tolerance = 1e-6
+	}
+	if config.LongCell == 0 {
+		config.LongCell = 30_000
 	}
 	for _, test := range []struct {
 		name string
@@ -56,6 +64,7 @@ func Run(t *testing.T, config Config) {
 		{"Pool", testPool},
 		{"Read", testRead},
 		{"SameBytes", testSameBytes},
+		{"Sequence", testSequence},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -112,29 +112,30 @@ type headTask struct {
 // attend computes one head on the calling thread. Every query is computed
 // from whole rows of scores, so the result does not depend on the blocks.
 func (d *device) attend(thread int, h headTask, stopped func() bool) {
-	nr := d.set.NR
-	block := min(queryTiles*d.set.MR, h.queries)
-	keysPadded := (h.keys + nr - 1) / nr * nr
-	dimPadded := (h.dim + nr - 1) / nr * nr
-	buf := d.scratchFor(thread, keysPadded*h.dim+h.keys*dimPadded+block*(keysPadded+dimPadded))
-	carve := func(n int) []float32 {
-		part := buf[:n]
-		buf = buf[n:]
-		return part
-	}
-	keys, values := carve(keysPadded*h.dim), carve(h.keys*dimPadded)
-	scores, sums := carve(block*keysPadded), carve(block*dimPadded)
-	d.set.PackRows(keys, h.k, h.ldkv, h.keys, h.dim)
+	nr, block := d.set.NR, min(queryTiles*d.set.MR, h.queries)
+	keysPadded, dimPadded := (h.keys+nr-1)/nr*nr, (h.dim+nr-1)/nr*nr
+	keyWords, dimWords := d.set.Words(h.keys), d.set.Words(h.dim)
+	packed := keysPadded*dimWords + dimPadded*keyWords
+	buf := scratch{d.scratchFor(thread, packed+d.set.PackScratch(h.dim)+block*(keysPadded+keyWords+dimPadded+dimWords))}
+	keys, values := buf.carve(keysPadded*dimWords), buf.carve(dimPadded*keyWords)
+	d.set.PackRows(keys, h.k, h.ldkv, h.keys, h.dim, buf.carve(d.set.PackScratch(h.dim)))
 	d.set.PackCols(values, h.v, h.ldkv, h.dim, h.keys)
+	scores, sums := buf.carve(block*keysPadded), buf.carve(block*dimPadded)
+	weights, ldw := scores, keysPadded
+	if !d.set.InPlace() {
+		weights, ldw = buf.carve(block*keyWords), keyWords
+	}
 	scale := float32(1 / math.Sqrt(float64(h.dim)))
 	for i := 0; i < h.queries && !stopped(); i += block {
 		m := min(block, h.queries-i)
-		d.product(m, h.dim, keysPadded, h.q[i*h.ldq:], h.ldq, keys, scores, keysPadded, nil, compute.Identity)
+		rest := buf
+		q, ldq := d.factors(&rest, h.q[i*h.ldq:], h.ldq, m, h.dim)
+		d.product(m, dimWords, keysPadded, q, ldq, keys, scores, keysPadded, nil, compute.Identity)
 		var total [queryTiles * kernel.MaxMR]float32
 		for r := range m {
-			total[r] = d.set.Softmax(scores[r*keysPadded:r*keysPadded+h.keys], scale)
+			total[r] = d.set.SoftmaxRow(weights[r*ldw:(r+1)*ldw], scores[r*keysPadded:r*keysPadded+h.keys], scale)
 		}
-		d.product(m, h.keys, dimPadded, scores, keysPadded, values, sums, dimPadded, nil, compute.Identity)
+		d.product(m, keyWords, dimPadded, weights, ldw, values, sums, dimPadded, nil, compute.Identity)
 		for r := range m {
 			d.set.Scale(h.out[(i+r)*h.ldo:(i+r)*h.ldo+h.dim], sums[r*dimPadded:r*dimPadded+h.dim], 1/total[r])
 		}
@@ -161,14 +162,16 @@ func (d *device) AttentionScores(ctx context.Context, dst, qkv compute.Tensor, f
 	width, n, nr := qkv.Cols()/3, to-from, d.set.NR
 	hd := width / heads
 	return d.parallel(ctx, heads, func(thread, head int, stopped func() bool) {
-		padded := (n + nr - 1) / nr * nr
+		padded, words := (n+nr-1)/nr*nr, d.set.Words(hd)
 		block := min(queryTiles*d.set.MR, n)
-		buf := d.scratchFor(thread, padded*hd+block*padded)
-		keys, scores := buf[:padded*hd], buf[padded*hd:]
-		d.set.PackRows(keys, src[from*3*width+width+head*hd:], 3*width, n, hd)
+		buf := scratch{d.scratchFor(thread, padded*words+d.set.PackScratch(hd)+block*(padded+words))}
+		keys, scores := buf.carve(padded*words), buf.carve(block*padded)
+		d.set.PackRows(keys, src[from*3*width+width+head*hd:], 3*width, n, hd, buf.carve(d.set.PackScratch(hd)))
 		for i := 0; i < n && !stopped(); i += block {
 			m := min(block, n-i)
-			d.product(m, hd, padded, src[(from+i)*3*width+head*hd:], 3*width, keys, scores, padded, nil, compute.Identity)
+			rest := buf
+			q, ldq := d.factors(&rest, src[(from+i)*3*width+head*hd:], 3*width, m, hd)
+			d.product(m, words, padded, q, ldq, keys, scores, padded, nil, compute.Identity)
 			for r := range m {
 				copy(out[(head*n+i+r)*n:(head*n+i+r+1)*n], scores[r*padded:])
 			}

@@ -43,7 +43,7 @@ func newDevice(set *kernel.Set, threads int) *device {
 	}
 }
 
-func (d *device) Class() string { return "cpu/" + d.set.Name + "/" + string(compute.FP32) }
+func (d *device) Class() string { return "cpu/" + d.set.Name + "/" + d.set.Precision }
 
 func (d *device) BatchTokens() int { return max(batchTokens, tokensPerThread*d.threads) }
 
@@ -82,6 +82,15 @@ func (d *device) scratchFor(thread, n int) []float32 {
 		d.scratch[thread] = alignedFloats(n)
 	}
 	return d.scratch[thread][:n]
+}
+
+// scratch is memory that is given away piece by piece.
+type scratch struct{ left []float32 }
+
+func (s *scratch) carve(n int) []float32 {
+	part := s.left[:n:n]
+	s.left = s.left[n:]
+	return part
 }
 
 func foreign(op, what string) error {

@@ -25,15 +25,10 @@ func (driver) Rank() int { return 0 }
 // Open takes an instruction set as configuration; "" chooses the best that
 // this processor has.
 func (driver) Open(config string, opts compute.Options) (compute.Device, error) {
-	switch opts.Precision {
-	case "", compute.FP32:
-	default:
-		return nil, fmt.Errorf("precision %q is not available on this device; available: %s", opts.Precision, compute.FP32)
-	}
 	if opts.Threads < 0 {
 		return nil, fmt.Errorf("option Threads is %d, want 0 (GOMAXPROCS) or more", opts.Threads)
 	}
-	set, err := instructionSet(config)
+	set, err := chooseSet(config, opts.Precision)
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +39,24 @@ func (driver) Open(config string, opts compute.Options) (compute.Device, error) 
 	return newDevice(set, threads), nil
 }
 
-func instructionSet(config string) (*kernel.Set, error) {
-	sets := kernel.Sets()
+// chooseSet takes the best set of a precision, or the named one.
+func chooseSet(config string, precision compute.Precision) (*kernel.Set, error) {
+	if precision == "" {
+		precision = compute.FP32
+	}
+	var sets []*kernel.Set
+	var names, precisions []string
+	for _, s := range kernel.Sets() {
+		if s.Precision == string(precision) {
+			sets, names = append(sets, s), append(names, s.Name)
+		}
+		if !slices.Contains(precisions, s.Precision) {
+			precisions = append(precisions, s.Precision)
+		}
+	}
+	if len(sets) == 0 {
+		return nil, fmt.Errorf("precision %q is not available on this device; available: %s%s", precision, strings.Join(precisions, ", "), lacking(precision))
+	}
 	name, from := config, "configuration"
 	if name == "" {
 		name, from = os.Getenv(instructionSetVariable), instructionSetVariable
@@ -55,11 +66,22 @@ func instructionSet(config string) (*kernel.Set, error) {
 	}
 	i := slices.IndexFunc(sets, func(s *kernel.Set) bool { return s.Name == name })
 	if i < 0 {
-		var names []string
-		for _, s := range sets {
-			names = append(names, s.Name)
-		}
-		return nil, fmt.Errorf("%s: no instruction set %q on this processor and build; available: %s", from, name, strings.Join(names, ", "))
+		return nil, fmt.Errorf("%s: no instruction set %q with precision %s on this processor and build; available: %s", from, name, precision, strings.Join(names, ", "))
 	}
 	return sets[i], nil
+}
+
+// lacking says what hardware a precision takes and what this processor has.
+func lacking(p compute.Precision) string {
+	has := kernel.Features()
+	if has == "" {
+		has = "none of the instruction sets with kernels"
+	}
+	switch p {
+	case compute.BF16:
+		return " (it takes AVX512_BF16 or AMX; this processor and build have " + has + ")"
+	case compute.BF16x3:
+		return " (it takes AMX: with AVX512_BF16, which multiplies bfloat16 twice as fast as float32, three products take longer than one in float32; this processor and build have " + has + ")"
+	}
+	return ""
 }

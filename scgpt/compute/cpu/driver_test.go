@@ -1,6 +1,10 @@
 package cpu
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,14 +49,34 @@ func TestOpenRefuses(t *testing.T) {
 		want []string
 	}{
 		{"cpu:neon", compute.Options{}, []string{"neon", "generic"}},
-		{"cpu", compute.Options{Precision: compute.BF16}, []string{`"bf16"`, "available: fp32"}},
-		{"cpu", compute.Options{Precision: compute.BF16x3}, []string{`"bf16x3"`, "available: fp32"}},
+		{"cpu:generic", compute.Options{Precision: compute.BF16}, []string{"bf16"}},
 		{"cpu", compute.Options{Precision: "fp99"}, []string{"fp99", "available: fp32"}},
 		{"cpu", compute.Options{Threads: -1}, []string{"option Threads is -1"}},
 	} {
 		_, err := compute.Open(test.name, test.opts)
 		for _, part := range test.want {
 			require.ErrorContains(t, err, part)
+		}
+	}
+}
+
+// A precision without its hardware is refused with what there is, and is never
+// replaced by another.
+func TestOpenPrecision(t *testing.T) {
+	t.Setenv(instructionSetVariable, "")
+	for _, p := range []compute.Precision{compute.FP32, compute.BF16, compute.BF16x3} {
+		for _, name := range []string{"cpu", "auto"} {
+			dev, err := compute.Open(name, compute.Options{Precision: p})
+			if slices.ContainsFunc(kernel.Sets(), func(s *kernel.Set) bool { return s.Precision == string(p) }) {
+				require.NoError(t, err)
+				require.True(t, strings.HasSuffix(dev.Class(), "/"+string(p)), dev.Class())
+				require.NoError(t, dev.Close())
+				continue
+			}
+			require.ErrorContains(t, err, fmt.Sprintf("precision %q is not available", p))
+			require.ErrorContains(t, err, "available: fp32")
+			require.ErrorContains(t, err, "AMX")
+			require.ErrorContains(t, err, "this processor and build have "+cmp.Or(kernel.Features(), "none"))
 		}
 	}
 }

@@ -39,6 +39,7 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 		return err
 	}
 	n, k, out, nr := src.Rows(), w.In(), w.Out(), d.set.NR
+	words := d.set.Words(k)
 	padded := (out + nr - 1) / nr * nr
 	var start []float32
 	if bias != nil {
@@ -62,18 +63,20 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 		rows := min(rowBlock, n-r0)
 		c0 := i % colTasks * colBlock
 		cols := min(colBlock, padded-c0)
-		b := panels[c0*k : (c0+cols)*k]
+		b := panels[c0*words : (c0+cols)*words]
 		var s []float32
 		if start != nil {
 			s = start[c0 : c0+cols]
 		}
 		width := min(cols, out-c0)
 		tile, ld := to[r0*out+c0:], out
+		buf := scratch{d.scratchFor(thread, rows*(words+cols))}
 		if width < cols {
 			// The kernels write whole panels.
-			tile, ld = d.scratchFor(thread, rows*cols), cols
+			tile, ld = buf.carve(rows*cols), cols
 		}
-		d.product(rows, k, cols, from[r0*k:], k, b, tile, ld, s, act)
+		a, lda := d.factors(&buf, from[r0*k:], k, rows, k)
+		d.product(rows, words, cols, a, lda, b, tile, ld, s, act)
 		for r := range rows {
 			row := to[(r0+r)*out+c0:][:width]
 			if width < cols {
@@ -86,10 +89,23 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 	})
 }
 
-// product computes rows × cols of a packed product; cols is a multiple of the
-// panel width. It runs on the calling thread.
+// factors returns m rows of k numbers as the kernels' first operand and the
+// distance between them: the rows themselves, or rounded in scratch memory of
+// m·Words(k) numbers.
+func (d *device) factors(buf *scratch, rows []float32, ld, m, k int) (a []float32, lda int) {
+	if d.set.InPlace() {
+		return rows, ld
+	}
+	size := d.set.Words(k)
+	a = buf.carve(m * size)
+	d.set.Round(a, rows, ld, m, k)
+	return a, size
+}
+
+// product computes rows × cols of a packed product; k is in words, cols a
+// multiple of the panel width. It runs on the calling thread.
 func (d *device) product(rows, k, cols int, a []float32, lda int, panels, c []float32, ldc int, bias []float32, act compute.Activation) {
-	mr, nr := d.set.MR, d.set.NR
+	nr := d.set.NR
 	for k0 := 0; k0 < k; k0 += depthBlock {
 		depth := min(depthBlock, k-k0)
 		var flags kernel.Flags
@@ -110,9 +126,7 @@ func (d *device) product(rows, k, cols int, a []float32, lda int, panels, c []fl
 			if bias != nil {
 				start = bias[j : j+nr]
 			}
-			for i := 0; i < rows; i += mr {
-				d.set.Gemm(min(mr, rows-i), depth, a[i*lda+k0:], lda, panel, c[i*ldc+j:], ldc, start, flags)
-			}
+			d.set.Gemm(rows, depth, a[k0:], lda, panel, c[j:], ldc, start, flags)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
-	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
 )
 
 // tensor is a row-major matrix. data is nil once it is freed.
@@ -84,8 +83,8 @@ func (d *device) UploadMatrix(out, in int, data []float32) (compute.Matrix, erro
 	if d.closed.Load() {
 		return nil, errClosed
 	}
-	packed := alignedFloats(kernel.PackedLen(out, in, d.set.NR))
-	d.set.PackRows(packed, data, in, out, in)
+	packed := alignedFloats(d.set.PackedLen(out, in))
+	d.set.PackRows(packed, data, in, out, in, make([]float32, d.set.PackScratch(in)))
 	m := &matrix{dev: d, out: out, in: in}
 	m.data.Store(&packed)
 	return m, nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/blas"
 
@@ -22,6 +23,8 @@ type attention struct {
 	// types behind its other arguments.
 	element element
 	any     bool
+	// library: cuBLAS and cuDNN instead of a kernel.
+	library bool
 }
 
 const simpleQueries = 8
@@ -29,16 +32,65 @@ const simpleQueries = 8
 // maxSimpleHead is the largest head that the kernel for any size takes.
 const maxSimpleHead = 256
 
-func (d *device) chooseAttention() error { return nil }
+// fusedHeads are the head sizes of kernels/attention.cu.
+var fusedHeads = []int{16, 32, 64, 128}
 
 // attentionFor returns the kernel for a head size and width: the same one for
-// all tokens and for the first ones alone.
-func (d *device) attentionFor(op string, width, heads int) (attention, error) {
+// all tokens and for the first ones alone. It depends on sizes and the GPU, not
+// on what is computed.
+func (d *core) attentionFor(op string, width, heads int) (attention, error) {
 	dim := width / heads
+	canFuse := slices.Contains(fusedHeads, dim) && width%storedColumns == 0
+	if way := d.config.attention; canFuse && way != cublas && way != simple {
+		a := d.fusedAttention(dim)
+		if a.shared <= d.sharedLimit {
+			return a, d.kernels.loadFused(d, a.kernel, dim, a.shared)
+		}
+	}
+	if way := d.config.attention; (way == auto || way == cublas) && dim%8 == 0 && width%storedColumns == 0 {
+		return attention{library: true, queries: libraryQueries, element: d.elementFor(width)}, nil
+	}
 	if dim > maxSimpleHead {
 		return attention{}, &compute.ShapeError{Op: op, Problem: fmt.Sprintf("heads of %d columns; this device takes at most %d", dim, maxSimpleHead)}
 	}
 	return attention{kernel: "attend", queries: simpleQueries, threads: 32 * simpleQueries, shared: 4 * simpleQueries * (dim + 128), any: true}, nil
+}
+
+// fusedAttention returns the launch of a kernel of kernels/attention.cu, as the
+// comments there have it.
+func (d *core) fusedAttention(dim int) attention {
+	a := attention{kernel: fmt.Sprintf("attention_%s_%d", d.precision, dim)}
+	switch d.precision {
+	case compute.FP32:
+		a.queries, a.threads, a.shared = 64, 256, 256*(max(dim, 64)+4)+512*(dim+4)
+		return a
+	case compute.BF16:
+		a.element = bfloat16s
+		if d.arch == 90 && dim == 64 && d.config.attention != mma {
+			return d.hopperAttention()
+		}
+		a.shared = 512 * dim
+	default:
+		a.shared = 512*dim + 5120
+	}
+	a.threads = 128
+	a.queries = 128
+	if dim == 128 {
+		a.queries = 64
+	}
+	return a
+}
+
+// hopperAttention returns the launch of the kernel for Hopper's own instructions.
+func (d *core) hopperAttention() attention {
+	a := attention{kernel: "attention_wgmma_64", queries: 128, threads: 256, shared: 65536, element: bfloat16s}
+	switch d.config.attention {
+	case wgmmaB:
+		a.kernel, a.queries, a.threads = "attention_wgmma_64_b", 192, 384
+	case wgmmaC:
+		a.kernel, a.shared = "attention_wgmma_64_c", 98304
+	}
+	return a
 }
 
 func (d *device) Attention(ctx context.Context, dst, qkv compute.Tensor, cells compute.Layout, heads int) error {
@@ -46,7 +98,7 @@ func (d *device) Attention(ctx context.Context, dst, qkv compute.Tensor, cells c
 	if err := compute.CheckAttention(dst, qkv, cells, heads); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -92,7 +144,7 @@ func (d *device) AttentionFirst(ctx context.Context, dst, q, kv compute.Tensor, 
 	if err := compute.CheckAttentionFirst(dst, q, kv, cells, heads); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -142,7 +194,7 @@ func (d *device) AttentionFirst(ctx context.Context, dst, q, kv compute.Tensor, 
 }
 
 // attentionSource returns numbers in the type that a kernel reads.
-func (d *device) attentionSource(a attention, v view, n int) (view, func(), error) {
+func (d *core) attentionSource(a attention, v view, n int) (view, func(), error) {
 	if a.any || v.element == a.element {
 		return v, func() {}, nil
 	}
@@ -160,7 +212,7 @@ func (d *device) attentionSource(a attention, v view, n int) (view, func(), erro
 
 // attentionTarget returns where a kernel may write its type, and what to call
 // behind it.
-func (d *device) attentionTarget(a attention, v view, n int) (view, func(error) error, error) {
+func (d *core) attentionTarget(a attention, v view, n int) (view, func(error) error, error) {
 	if a.any || v.element == a.element {
 		return v, func(err error) error { return err }, nil
 	}
@@ -188,7 +240,10 @@ type headArgs struct {
 
 // attend queues the items of a list, cut into launches of bounded work with a
 // look at the context in between.
-func (d *device) attend(ctx context.Context, a attention, w *worklist, h headArgs) error {
+func (d *core) attend(ctx context.Context, a attention, w *worklist, h headArgs) error {
+	if a.library {
+		return d.attendByLibrary(ctx, w, h)
+	}
 	perKey := 4 * float64(a.queries) * float64(h.dim) * float64(h.heads)
 	scale := 1 / math.Sqrt(float64(h.dim))
 	for from := 0; from < len(w.items); {
@@ -224,7 +279,7 @@ func (d *device) AttentionScores(ctx context.Context, dst, qkv compute.Tensor, f
 	if err := compute.CheckAttentionScores(dst, qkv, from, to, heads); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		out, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -259,7 +314,7 @@ func (d *device) AttentionScores(ctx context.Context, dst, qkv compute.Tensor, f
 			if err := d.blas.Err(); err != nil {
 				return d.checkLibrary("cuBLAS", statusCode(err), "cublasSgemm(%d × %d, depth %d)", m, m, dim)
 			}
-			if err := d.pace.spend(d, 2*float64(m)*float64(m)*float64(dim)); err != nil {
+			if err := d.pace.spend(d.core, 2*float64(m)*float64(m)*float64(dim)); err != nil {
 				return err
 			}
 		}

@@ -15,12 +15,16 @@ type config struct {
 	attention string
 	rows      int
 	arena     bool
+	algorithm int
 }
 
 // Ways to compute attention.
 const (
 	auto   = "auto"
-	fused  = "fused"
+	mma    = "mma"
+	wgmma  = "wgmma"
+	wgmmaB = "wgmma_b"
+	wgmmaC = "wgmma_c"
 	cublas = "cublas"
 	simple = "simple"
 )
@@ -67,17 +71,21 @@ func (c *config) set(key, value string) (err error) {
 			return fmt.Errorf("rows is %q, want 1 to 65536", value)
 		}
 	case "attention":
-		if ways := []string{auto, fused, cublas, simple}; !slices.Contains(ways, value) {
+		if ways := []string{auto, mma, wgmma, wgmmaB, wgmmaC, cublas, simple}; !slices.Contains(ways, value) {
 			return fmt.Errorf("attention is %q, want one of %s", value, strings.Join(ways, ", "))
 		}
 		c.attention = value
+	case "algorithm":
+		if c.algorithm, err = strconv.Atoi(value); err != nil || c.algorithm < 0 || c.algorithm > 15 {
+			return fmt.Errorf("algorithm is %q, want 0 to 15", value)
+		}
 	case "arena":
 		if value != "on" && value != "off" {
 			return fmt.Errorf("arena is %q, want on or off", value)
 		}
 		c.arena = value == "on"
 	default:
-		return fmt.Errorf("unknown option %q; known: memory, batch, attention, rows, arena", key)
+		return fmt.Errorf("unknown option %q; known: memory, batch, attention, rows, algorithm, arena", key)
 	}
 	return nil
 }
@@ -108,6 +116,9 @@ func (c config) variant() string {
 	}
 	if c.rows != rowBlock {
 		v += "-rows" + strconv.Itoa(c.rows)
+	}
+	if c.algorithm != 0 {
+		v += "-algorithm" + strconv.Itoa(c.algorithm)
 	}
 	return v
 }

@@ -15,6 +15,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
+	longCell := 0
+	if simulated(t) {
+		longCell = 3000
+	}
 	for _, p := range []struct {
 		precision compute.Precision
 		tolerance float64
@@ -22,12 +26,13 @@ func TestConformance(t *testing.T) {
 	}{
 		{compute.FP32, 1e-6, 0},
 		{compute.TF32, 1e-3, 0},
-		{compute.BF16, 1e-2, 1.0 / 512},
+		{compute.BF16, 1e-2, 1.0 / 256},
 	} {
 		t.Run(string(p.precision), func(t *testing.T) {
 			computetest.Run(t, computetest.Config{
 				Tolerance: p.tolerance,
 				Rounding:  p.rounding,
+				LongCell:  longCell,
 				Open: func(opts compute.Options) (compute.Device, error) {
 					opts.Precision = p.precision
 					return compute.Open(deviceName(), opts)

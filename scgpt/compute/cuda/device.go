@@ -5,6 +5,7 @@ package cuda
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -15,9 +16,18 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 )
 
-// device is one GPU. All calls of CUDA run on its thread, and all work on the
-// GPU in the order of its stream.
+// device is one GPU as its users see it: the methods of compute.Device. They may
+// be called from any goroutine; what they do runs on the core's thread.
 type device struct {
+	*core
+	// inline says that this is the device of a sequence: its methods are
+	// called on the thread already.
+	inline bool
+}
+
+// core is one GPU. All calls of CUDA run on its thread, and all work on the GPU
+// in the order of its stream. Its methods are for that thread.
+type core struct {
 	config    config
 	precision compute.Precision
 	label     string // "cuda:0 (NVIDIA H100)"
@@ -38,31 +48,41 @@ type device struct {
 	stream    cu.Stream
 	hasStream bool
 	sms       int
-	memory    arena
-	kernels   kernels
-	staging   staging
-	blas      *blas.Standard
-	matmul    matmul
-	products  map[productKey]*product
-	workspace block
-	pace      pace
-	batch     int
+	// sharedLimit is the largest dynamic shared memory of a block, in bytes.
+	sharedLimit int
+	memory      arena
+	kernels     kernels
+	staging     staging
+	blas        *blas.Standard
+	matmul      matmul
+	library     library
+	products    map[productKey]*product
+	workspace   block
+	pace        pace
+	profile     profile
+	batch       int
 }
 
 var (
 	_ compute.Device    = (*device)(nil)
+	_ compute.Sequencer = (*device)(nil)
 	_ compute.Describer = (*device)(nil)
+	_ Profiler          = (*device)(nil)
 )
 
 func (d *device) Class() string    { return d.class }
 func (d *device) BatchTokens() int { return d.batch }
+
+// maxSharedOptin is CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, which
+// gorgonia.org/cu lacks.
+const maxSharedOptin cu.DeviceAttribute = 97
 
 // workspaceBytes is what cuBLAS may use beside its operands; NVIDIA's advice
 // for Hopper.
 const workspaceBytes = 32 << 20
 
 // start opens the GPU, on the device's thread.
-func (d *device) start() error {
+func (d *core) start() error {
 	var err error
 	if d.gpu, err = cu.GetDevice(d.config.ordinal); err != nil {
 		return d.check(err, "cuDeviceGet(%d)", d.config.ordinal)
@@ -81,6 +101,7 @@ func (d *device) start() error {
 	}
 	d.arch = 10*attribute(cu.ComputeCapabilityMajor, "compute capability") + attribute(cu.ComputeCapabilityMinor, "compute capability")
 	d.sms = attribute(cu.MultiprocessorCount, "multiprocessors")
+	d.sharedLimit = attribute(maxSharedOptin, "shared memory")
 	clock := attribute(cu.ClockRate, "clock rate")
 	if err != nil {
 		return err
@@ -127,18 +148,34 @@ func (d *device) start() error {
 	if err := d.startProducts(); err != nil {
 		return err
 	}
-	if err := d.chooseAttention(); err != nil {
-		return err
-	}
 	d.class = fmt.Sprintf("cuda/sm%d%s/%s", d.arch, d.config.variant(), d.precision)
 	d.waiter = newThread()
 	return d.waiter.do(context.Background(), func() error { return d.check(cu.SetCurrentContext(d.context), "cuCtxSetCurrent") })
 }
 
-// run runs an operation on the device's thread.
+// backgroundContext is that of calls which Device gives none.
+var backgroundContext = context.Background()
+
+// log tells choices that matter to speed, at the level of debugging.
+func (d *core) log(message string, args ...any) {
+	slog.Debug("cuda: "+message, append([]any{"device", d.label}, args...)...)
+}
+
+// operate runs an operation of the Device interface that queues work.
+func (d *device) operate(ctx context.Context, op string, f func() error) error {
+	return d.run(ctx, func() error { return d.timed(op, f) })
+}
+
+// run runs f on the device's thread.
 func (d *device) run(ctx context.Context, f func() error) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
+	}
+	if d.inline {
+		if err := d.usable(); err != nil {
+			return err
+		}
+		return f()
 	}
 	return d.thread.do(ctx, func() error {
 		if err := d.usable(); err != nil {
@@ -151,7 +188,21 @@ func (d *device) run(ctx context.Context, f func() error) error {
 	})
 }
 
-func (d *device) usable() error {
+// InFlight implements compute.Sequencer: while the GPU computes one pass, the
+// next one is queued.
+func (d *device) InFlight() int { return 2 }
+
+// Sequence implements compute.Sequencer.
+func (d *device) Sequence(ctx context.Context, f func(compute.Device) error) error {
+	return d.run(ctx, func() error {
+		inner := &device{core: d.core, inline: true}
+		// Whoever keeps it has an ordinary device.
+		defer func() { inner.inline = false }()
+		return f(inner)
+	})
+}
+
+func (d *core) usable() error {
 	if d.closed.Load() {
 		return errClosed
 	}
@@ -164,7 +215,7 @@ func (d *device) usable() error {
 // check turns a status of gorgonia.org/cu or a code of this package's own calls
 // into an error that says what was called. A fault that ends the context marks
 // the device as lost.
-func (d *device) check(err error, call string, args ...any) error {
+func (d *core) check(err error, call string, args ...any) error {
 	if err == nil {
 		return nil
 	}
@@ -175,14 +226,14 @@ func (d *device) check(err error, call string, args ...any) error {
 	return d.fault(e)
 }
 
-func (d *device) checkCode(code int, call string, args ...any) error {
+func (d *core) checkCode(code int, call string, args ...any) error {
 	if code == 0 {
 		return nil
 	}
 	return d.fault(&callError{device: d.label, call: fmt.Sprintf(call, args...), library: "CUDA", code: code, name: driverErrorName(code)})
 }
 
-func (d *device) fault(e *callError) error {
+func (d *core) fault(e *callError) error {
 	if !e.lost() {
 		return e
 	}
@@ -193,7 +244,7 @@ func (d *device) fault(e *callError) error {
 
 // checkLibrary does so for cuBLAS and cuDNN. When they fail, the fault may be
 // the GPU's: the stream tells.
-func (d *device) checkLibrary(library string, code int, call string, args ...any) error {
+func (d *core) checkLibrary(library string, code int, call string, args ...any) error {
 	if code == 0 {
 		return nil
 	}
@@ -223,7 +274,7 @@ func (d *device) Close() error {
 
 // release undoes what start did. A lost device gives nothing back: its context
 // refuses every call, and the process that must end anyway frees it.
-func (d *device) release() error {
+func (d *core) release() error {
 	if d.lost.Load() != nil {
 		return nil
 	}
@@ -239,6 +290,8 @@ func (d *device) release() error {
 	if d.lost.Load() != nil {
 		return first
 	}
+	note(d.dropMarks())
+	note(d.releaseLibrary())
 	note(d.releaseProducts())
 	note(d.kernels.unload(d))
 	note(d.staging.release(d))

@@ -44,7 +44,7 @@ func (driver) Open(text string, opts compute.Options) (compute.Device, error) {
 	if c.ordinal >= count {
 		return nil, fmt.Errorf("there is no GPU %d; this machine has %d, from 0", c.ordinal, count)
 	}
-	d := &device{config: c, precision: precision, thread: newThread(), label: fmt.Sprintf("cuda:%d", c.ordinal)}
+	d := &device{core: &core{config: c, precision: precision, thread: newThread(), label: fmt.Sprintf("cuda:%d", c.ordinal)}}
 	if err := d.thread.do(context.Background(), d.start); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}

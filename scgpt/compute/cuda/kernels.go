@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -29,47 +30,66 @@ type kernels struct {
 	functions map[string]cu.Function
 }
 
-// programs lists the files of kernels/ and the functions that are used of them.
-// Files come in the order of their architecture.
+// programs lists the files of kernels/ that are loaded at Open, and what is used
+// of them.
 var programs = []struct {
 	file      string
-	from      int // lowest architecture
 	functions []string
 }{
-	{"rows.cu", 0, []string{
-		"embed", "addnorm_any", "normalize", "pool", "dot", "activate", "convert",
+	{"rows.cu", []string{
+		"embed", "addnorm_any", "normalize", "pool", "dot", "activate", "convert", "copy_rows",
 		"addnorm_fp32_256", "addnorm_fp32_512", "addnorm_fp32_768", "addnorm_fp32_1024",
 		"addnorm_bf16_256", "addnorm_bf16_512", "addnorm_bf16_768", "addnorm_bf16_1024",
 	}},
-	{"linear.cu", 0, []string{"linear_any"}},
-	{"attend.cu", 0, []string{"attend"}},
+	{"linear.cu", []string{"linear_any"}},
+	{"attend.cu", []string{"attend"}},
 }
 
-func (k *kernels) load(d *device) error {
+func (k *kernels) load(d *core) error {
 	k.functions = make(map[string]cu.Function)
 	for _, p := range programs {
-		if d.arch < p.from {
-			continue
-		}
-		ptx, err := compile(p.file, d.arch)
-		if err != nil {
-			return fmt.Errorf("%s: %w", d.label, err)
-		}
-		m, err := cu.LoadData(ptx)
-		if err != nil {
-			return d.check(err, "cuModuleLoadData(%s)", p.file)
-		}
-		k.modules = append(k.modules, m)
-		for _, name := range p.functions {
-			if k.functions[name], err = m.Function(name); err != nil {
-				return d.check(err, "cuModuleGetFunction(%s in %s)", name, p.file)
-			}
+		if err := k.loadProgram(d, p.file, p.functions); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (k *kernels) unload(d *device) (err error) {
+// attentionFile is the program of the fused attention.
+const attentionFile = "attention.cu"
+
+// loadFused loads an attention kernel when heads of its size first appear.
+func (k *kernels) loadFused(d *core, function string, dim, shared int) error {
+	if _, ok := k.functions[function]; ok {
+		return nil
+	}
+	if err := k.loadProgram(d, attentionFile, []string{function}, fmt.Sprintf("-DHEAD_DIM=%d", dim)); err != nil {
+		return err
+	}
+	return d.checkCode(setSharedBytes(k.functions[function], shared), "cuFuncSetAttribute(%s, %d bytes of shared memory)", function, shared)
+}
+
+func (k *kernels) loadProgram(d *core, file string, functions []string, options ...string) error {
+	ptx, err := compile(file, d.arch, options...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.label, err)
+	}
+	m, err := cu.LoadData(ptx)
+	if err != nil {
+		return d.check(err, "cuModuleLoadData(%s)", file)
+	}
+	k.modules = append(k.modules, m)
+	for _, name := range functions {
+		fn, err := m.Function(name)
+		if err != nil {
+			return d.check(err, "cuModuleGetFunction(%s in %s)", name, file)
+		}
+		k.functions[name] = fn
+	}
+	return nil
+}
+
+func (k *kernels) unload(d *core) (err error) {
 	for _, m := range k.modules {
 		if e := d.check(m.Unload(), "cuModuleUnload"); err == nil {
 			err = e
@@ -80,7 +100,7 @@ func (k *kernels) unload(d *device) (err error) {
 }
 
 // compile returns the PTX of a file of kernels/, from the cache if it is there.
-func compile(file string, arch int) (string, error) {
+func compile(file string, arch int, more ...string) (string, error) {
 	source, err := sources.ReadFile("kernels/" + file)
 	if err != nil {
 		return "", err
@@ -89,7 +109,11 @@ func compile(file string, arch int) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("nvrtcVersion: %w", err)
 	}
-	options := []string{fmt.Sprintf("--gpu-architecture=compute_%d", arch), "--std=c++17", "--device-as-default-execution-space"}
+	target := strconv.Itoa(arch)
+	if arch == 90 && file == attentionFile {
+		target = "90a" // Hopper's own instructions, which no later GPU has
+	}
+	options := append([]string{"--gpu-architecture=compute_" + target, "--std=c++17", "--device-as-default-execution-space"}, more...)
 	path := cachePath(file, fmt.Sprintf("%d.%d\n%s\n%s", major, minor, strings.Join(options, " "), source))
 	if ptx, err := os.ReadFile(path); err == nil && strings.Contains(string(ptx), ".version") {
 		return string(ptx), nil
@@ -147,7 +171,7 @@ func number(f float64) uint64 { return math.Float64bits(f) }
 func ceil(n, by int) int      { return (n + by - 1) / by }
 
 // launch queues a kernel. shared is the dynamic shared memory in bytes.
-func (d *device) launch(name string, gridX, gridY, threads, shared int, args ...uint64) error {
+func (d *core) launch(name string, gridX, gridY, threads, shared int, args ...uint64) error {
 	var params [20]unsafe.Pointer
 	for i := range args {
 		params[i] = unsafe.Pointer(&args[i])

@@ -12,7 +12,7 @@ import (
 
 // layout holds the offsets of a batch here and on the GPU.
 type layout struct {
-	dev           *device
+	dev           *core
 	cells, tokens int
 	offsets       []int32
 	memory        atomic.Pointer[block] // the offsets on the GPU; nil once freed
@@ -42,12 +42,12 @@ func (d *device) NewLayout(offsets []int32) (compute.Layout, error) {
 	if err := compute.CheckOffsets(offsets); err != nil {
 		return nil, err
 	}
-	l := &layout{dev: d, offsets: slices.Clone(offsets), cells: len(offsets) - 1, tokens: int(offsets[len(offsets)-1])}
+	l := &layout{dev: d.core, offsets: slices.Clone(offsets), cells: len(offsets) - 1, tokens: int(offsets[len(offsets)-1])}
 	b, err := d.allocate(4 * int64(len(offsets)))
 	if err != nil {
 		return nil, err
 	}
-	if err := d.run(context.Background(), func() error { return uploadSlice(d, b.at, l.offsets) }); err != nil {
+	if err := d.run(context.Background(), func() error { return uploadSlice(d.core, b.at, l.offsets) }); err != nil {
 		d.memory.put(b)
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (d *device) NewLayout(offsets []int32) (compute.Layout, error) {
 }
 
 // cells returns a layout of this device and where its offsets are on the GPU.
-func (d *device) cells(op string, l compute.Layout) (*layout, uint64, error) {
+func (d *core) cells(op string, l compute.Layout) (*layout, uint64, error) {
 	own, ok := l.(*layout)
 	if !ok || own.dev != d {
 		return nil, 0, foreign(op, "layout")
@@ -76,12 +76,17 @@ type item struct {
 
 // worklist is the items of a layout, here and on the GPU.
 type worklist struct {
+	rows   int // of queries, at most
 	items  []item
 	memory block
 }
 
 // work returns the items of all tokens, at most rows queries each.
-func (d *device) work(l *layout, rows int) (*worklist, error) {
+func (d *core) work(l *layout, rows int) (*worklist, error) {
+	if l.all != nil && l.all.rows != rows {
+		d.memory.put(l.all.memory)
+		l.all = nil
+	}
 	if l.all == nil {
 		items := make([]item, 0, l.tokens/rows+l.cells)
 		for c := range l.cells {
@@ -90,7 +95,7 @@ func (d *device) work(l *layout, rows int) (*worklist, error) {
 				items = append(items, item{from, to - from, at, min(int32(rows), to-at)})
 			}
 		}
-		w, err := d.uploadWork(items)
+		w, err := d.uploadWork(items, rows)
 		if err != nil {
 			return nil, err
 		}
@@ -101,13 +106,13 @@ func (d *device) work(l *layout, rows int) (*worklist, error) {
 
 // firstWork returns the items of the cells' first tokens, whose queries lie
 // one after another.
-func (d *device) firstWork(l *layout) (*worklist, error) {
+func (d *core) firstWork(l *layout) (*worklist, error) {
 	if l.first == nil {
 		items := make([]item, l.cells)
 		for c := range items {
 			items[c] = item{l.offsets[c], l.offsets[c+1] - l.offsets[c], int32(c), 1}
 		}
-		w, err := d.uploadWork(items)
+		w, err := d.uploadWork(items, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +121,7 @@ func (d *device) firstWork(l *layout) (*worklist, error) {
 	return l.first, nil
 }
 
-func (d *device) uploadWork(items []item) (*worklist, error) {
+func (d *core) uploadWork(items []item, rows int) (*worklist, error) {
 	b, err := d.allocateHere(16 * int64(len(items)))
 	if err != nil {
 		return nil, err
@@ -125,5 +130,5 @@ func (d *device) uploadWork(items []item) (*worklist, error) {
 		d.memory.put(b)
 		return nil, err
 	}
-	return &worklist{items, b}, nil
+	return &worklist{rows, items, b}, nil
 }

@@ -15,7 +15,7 @@ import (
 // matrix holds weights, out × in, row-major: in the type of the products where
 // cuBLAS multiplies them, else in float32.
 type matrix struct {
-	dev     *device
+	dev     *core
 	out, in int
 	element element
 	memory  atomic.Pointer[block]
@@ -38,7 +38,7 @@ func (d *device) UploadMatrix(out, in int, data []float32) (compute.Matrix, erro
 	if err := compute.CheckMatrix(out, in, data); err != nil {
 		return nil, err
 	}
-	m := &matrix{dev: d, out: out, in: in}
+	m := &matrix{dev: d.core, out: out, in: in}
 	if byLibrary(in, out) {
 		m.element = d.elementFor(storedColumns)
 	}
@@ -49,14 +49,14 @@ func (d *device) UploadMatrix(out, in int, data []float32) (compute.Matrix, erro
 	}
 	err = d.run(context.Background(), func() error {
 		if m.element == float32s {
-			return uploadSlice(d, b.at, data)
+			return uploadSlice(d.core, b.at, data)
 		}
 		raw, err := d.scratch(n, float32s)
 		if err != nil {
 			return err
 		}
 		defer d.memory.put(raw)
-		if err := uploadSlice(d, raw.at, data); err != nil {
+		if err := uploadSlice(d.core, raw.at, data); err != nil {
 			return err
 		}
 		return d.convert(view{at: b.at, element: m.element}, view{at: raw.at}, n)
@@ -79,7 +79,7 @@ type productKey struct {
 // the rows of a call.
 const nominalRows = 65536
 
-func (d *device) startProducts() error {
+func (d *core) startProducts() error {
 	d.products = make(map[productKey]*product)
 	var code int
 	if d.matmul, code = newMatmul(); code != 0 {
@@ -95,7 +95,7 @@ func (d *device) startProducts() error {
 	return err
 }
 
-func (d *device) releaseProducts() error {
+func (d *core) releaseProducts() error {
 	for _, p := range d.products {
 		p.free()
 	}
@@ -111,7 +111,7 @@ func (d *device) releaseProducts() error {
 // product returns a shape's product. Its algorithm is cuBLAS's first choice for
 // a square matrix of that depth, if it can: then parts of a layer's weights
 // (queries alone, keys and values) give the bytes that the whole gives.
-func (d *device) product(key productKey) (*product, error) {
+func (d *core) product(key productKey) (*product, error) {
 	if p, ok := d.products[key]; ok {
 		return p, nil
 	}
@@ -129,10 +129,11 @@ func (d *device) product(key productKey) (*product, error) {
 		}
 		if p.adopt(d.matmul, square, d.workspace.bytes) {
 			d.products[key] = p
+			d.log("product", "shape", name, "adopted", p.algorithm)
 			return p, nil
 		}
 	}
-	found, code := p.choose(d.matmul, d.workspace.bytes)
+	found, code := p.choose(d.matmul, d.workspace.bytes, d.config.algorithm)
 	if code != 0 || !found {
 		p.free()
 		if code == 0 {
@@ -141,6 +142,7 @@ func (d *device) product(key productKey) (*product, error) {
 		return nil, d.checkLibrary("cuBLAS", code, "cublasLtMatmulAlgoGetHeuristic(%s)", name)
 	}
 	d.products[key] = p
+	d.log("product", "shape", name, "chosen", p.algorithm)
 	return p, nil
 }
 
@@ -149,7 +151,7 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 	if err := compute.CheckLinear(dst, src, w, bias, act); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, fmt.Sprintf("%s %d to %d", op, w.In(), w.Out()), func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -180,11 +182,11 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 		if err != nil {
 			return err
 		}
-		return d.pace.spend(d, 2*float64(n)*float64(in)*float64(out)+flopsPerByte*4*float64(n)*float64(in+out))
+		return d.pace.spend(d.core, 2*float64(n)*float64(in)*float64(out)+flopsPerByte*4*float64(n)*float64(in+out))
 	})
 }
 
-func (d *device) weights(op string, w compute.Matrix) (view, error) {
+func (d *core) weights(op string, w compute.Matrix) (view, error) {
 	own, ok := w.(*matrix)
 	if !ok || own.dev != d {
 		return view{}, foreign(op, "matrix")
@@ -197,7 +199,7 @@ func (d *device) weights(op string, w compute.Matrix) (view, error) {
 }
 
 // multiplyAny uses the kernel for odd shapes.
-func (d *device) multiplyAny(op string, to, from, w view, bias compute.Tensor, n, in, out int, act compute.Activation) error {
+func (d *core) multiplyAny(op string, to, from, w view, bias compute.Tensor, n, in, out int, act compute.Activation) error {
 	var start uint64
 	if bias != nil {
 		at, release, err := d.vector(op, "bias", bias)
@@ -213,7 +215,7 @@ func (d *device) multiplyAny(op string, to, from, w view, bias compute.Tensor, n
 
 // multiply uses cuBLAS, on rows padded to a constant multiple. What the padding
 // holds does not matter: no row sees another one.
-func (d *device) multiply(to, from, w view, bias compute.Tensor, n, in, out int, act compute.Activation) error {
+func (d *core) multiply(to, from, w view, bias compute.Tensor, n, in, out int, act compute.Activation) error {
 	rows := d.padded(n)
 	e := w.element
 	x, releaseX, err := d.operand(from, e, n, rows, in, true)
@@ -255,7 +257,7 @@ func (d *device) multiply(to, from, w view, bias compute.Tensor, n, in, out int,
 // operand returns a tensor's memory as a product wants it: of its type and with
 // room for the padded rows. It is scratch memory, filled if wanted, where the
 // tensor's own does not do.
-func (d *device) operand(v view, e element, n, rows, cols int, fill bool) (view, func(), error) {
+func (d *core) operand(v view, e element, n, rows, cols int, fill bool) (view, func(), error) {
 	if v.element == e && v.room >= int64(rows)*int64(cols)*int64(e.bytes()) {
 		return v, func() {}, nil
 	}
@@ -274,7 +276,7 @@ func (d *device) operand(v view, e element, n, rows, cols int, fill bool) (view,
 }
 
 // bias returns a bias in the type of the products.
-func (d *device) bias(t *tensor, e element) (uint64, error) {
+func (d *core) bias(t *tensor, e element) (uint64, error) {
 	b := t.memory.Load()
 	if t.element == e {
 		return b.at, nil

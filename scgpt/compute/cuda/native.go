@@ -81,9 +81,10 @@ static int troupe_product_init(troupe_product* p, int bf16, int tf32, int in, in
 	return troupe_product_rows(p, rows);
 }
 
-// Takes the first algorithm that cuBLAS proposes and that does not split the
-// sums: its proposals depend on sizes, types and the GPU alone.
-static int troupe_product_choose(uintptr_t h, troupe_product* p, size_t workspace, int* found, int* id, int* tile, float* waves) {
+// Takes the first algorithm (or the one behind as many as skip says) that cuBLAS
+// proposes and that does not split the sums: its proposals depend on sizes, types
+// and the GPU alone.
+static int troupe_product_choose(uintptr_t h, troupe_product* p, size_t workspace, int skip, int* found, int* id, int* tile, float* waves) {
 	cublasLtMatmulPreference_t pref = 0;
 	uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_NONE;
 	*found = 0;
@@ -100,6 +101,7 @@ static int troupe_product_choose(uintptr_t h, troupe_product* p, size_t workspac
 		if (got[i].state != CUBLAS_STATUS_SUCCESS) continue;
 		if (cublasLtMatmulAlgoConfigGetAttribute(&got[i].algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &split, sizeof split, &written)) split = 1;
 		if (split != 0 && split != 1) continue;
+		if (skip-- > 0) continue;
 		p->algo = got[i].algo;
 		*found = 1;
 		*waves = got[i].wavesCount;
@@ -210,11 +212,12 @@ func flag(b bool) C.int {
 
 func (p *product) free() { C.troupe_product_free(&p.p) }
 
-// choose takes cuBLAS's first proposal that fits; false if there is none.
-func (p *product) choose(m matmul, workspace int64) (bool, int) {
+// choose takes the cuBLAS proposal with that number, from 0, among those that
+// fit; false if there is none.
+func (p *product) choose(m matmul, workspace int64, number int) (bool, int) {
 	var found, id, tile C.int
 	var waves C.float
-	code := C.troupe_product_choose(m.h, &p.p, C.size_t(workspace), &found, &id, &tile, &waves)
+	code := C.troupe_product_choose(m.h, &p.p, C.size_t(workspace), C.int(number), &found, &id, &tile, &waves)
 	p.algorithm = fmt.Sprintf("algorithm %d, tile %d, %.2f waves", int(id), int(tile), float64(waves))
 	return found != 0, int(code)
 }

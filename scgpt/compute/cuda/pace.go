@@ -27,7 +27,7 @@ const (
 	flopsPerByte = 4
 )
 
-func (p *pace) start(d *device, clockKHz int) error {
+func (p *pace) start(d *core, clockKHz int) error {
 	if clockKHz <= 0 {
 		clockKHz = 1_000_000
 	}
@@ -51,7 +51,7 @@ func (p *pace) start(d *device, clockKHz int) error {
 }
 
 // spend notes queued work and waits if there is too much of it.
-func (p *pace) spend(d *device, flops float64) error {
+func (p *pace) spend(d *core, flops float64) error {
 	p.queued += flops / p.rate
 	if p.queued < slice {
 		return nil
@@ -68,7 +68,7 @@ func (p *pace) spend(d *device, flops float64) error {
 	return d.check(e.Record(d.stream), "cuEventRecord")
 }
 
-func (p *pace) release(d *device) (err error) {
+func (p *pace) release(d *core) (err error) {
 	for i := range p.events {
 		if e := d.check(cu.DestroyEvent(&p.events[i]), "cuEventDestroy"); err == nil {
 			err = e

@@ -17,7 +17,7 @@ func (d *device) Embed(ctx context.Context, dst compute.Tensor, e compute.Embedd
 	if err := compute.CheckEmbed(dst, e); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -43,17 +43,17 @@ func (d *device) Embed(ctx context.Context, dst compute.Tensor, e compute.Embedd
 			return err
 		}
 		defer d.memory.put(list)
-		if err := uploadSlice(d, list.at, e.IDs); err != nil {
+		if err := uploadSlice(d.core, list.at, e.IDs); err != nil {
 			return err
 		}
 		var rows, scale uint64
 		switch second := list.at + uint64(4*n); {
 		case e.Values != nil:
 			rows = second
-			err = uploadSlice(d, second, e.Rows)
+			err = uploadSlice(d.core, second, e.Rows)
 		case e.Scale != nil:
 			scale = second
-			err = uploadSlice(d, second, e.Scale)
+			err = uploadSlice(d.core, second, e.Scale)
 		}
 		if err != nil {
 			return err
@@ -63,7 +63,7 @@ func (d *device) Embed(ctx context.Context, dst compute.Tensor, e compute.Embedd
 		if err != nil {
 			return err
 		}
-		return d.pace.spend(d, flopsPerByte*12*float64(n)*float64(cols))
+		return d.pace.spend(d.core, flopsPerByte*12*float64(n)*float64(cols))
 	})
 }
 
@@ -72,7 +72,7 @@ func (d *device) AddLayerNorm(ctx context.Context, dst, a, b compute.Tensor, nor
 	if err := compute.CheckAddLayerNorm(dst, a, b, norm); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -117,7 +117,7 @@ func (d *device) AddLayerNorm(ctx context.Context, dst, a, b compute.Tensor, nor
 		if err != nil {
 			return err
 		}
-		return d.pace.spend(d, flopsPerByte*12*float64(n)*float64(cols))
+		return d.pace.spend(d.core, flopsPerByte*12*float64(n)*float64(cols))
 	})
 }
 
@@ -126,7 +126,7 @@ func (d *device) Normalize(ctx context.Context, dst, src, mean, scale, shift com
 	if err := compute.CheckNormalize(dst, src, mean, scale, shift); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -157,7 +157,7 @@ func (d *device) Normalize(ctx context.Context, dst, src, mean, scale, shift com
 		if err != nil {
 			return err
 		}
-		return d.pace.spend(d, flopsPerByte*8*float64(n)*float64(cols))
+		return d.pace.spend(d.core, flopsPerByte*8*float64(n)*float64(cols))
 	})
 }
 
@@ -166,7 +166,7 @@ func (d *device) Pool(ctx context.Context, dst, src compute.Tensor, cells comput
 	if err := compute.CheckPool(dst, src, cells, weights); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -188,7 +188,7 @@ func (d *device) Pool(ctx context.Context, dst, src compute.Tensor, cells comput
 			return err
 		}
 		defer d.memory.put(list)
-		if err := uploadSlice(d, list.at, weights); err != nil {
+		if err := uploadSlice(d.core, list.at, weights); err != nil {
 			return err
 		}
 		cols := dst.Cols()
@@ -196,7 +196,7 @@ func (d *device) Pool(ctx context.Context, dst, src compute.Tensor, cells comput
 		if err := d.launch("pool", l.cells, 1, threads, 0, to.at, to.kind(), x.at, x.kind(), list.at, offsets, integer(cols)); err != nil {
 			return err
 		}
-		return d.pace.spend(d, flopsPerByte*8*float64(l.tokens)*float64(cols))
+		return d.pace.spend(d.core, flopsPerByte*8*float64(l.tokens)*float64(cols))
 	})
 }
 
@@ -205,7 +205,7 @@ func (d *device) Dot(ctx context.Context, dst, a, b compute.Tensor, cells comput
 	if err := compute.CheckDot(dst, a, b, cells); err != nil {
 		return err
 	}
-	return d.run(ctx, func() error {
+	return d.operate(ctx, op, func() error {
 		to, err := d.source(op, "destination", dst)
 		if err != nil {
 			return err
@@ -231,7 +231,7 @@ func (d *device) Dot(ctx context.Context, dst, a, b compute.Tensor, cells comput
 		if err != nil {
 			return err
 		}
-		return d.pace.spend(d, flopsPerByte*8*float64(l.tokens)*float64(a.Cols()))
+		return d.pace.spend(d.core, flopsPerByte*8*float64(l.tokens)*float64(a.Cols()))
 	})
 }
 

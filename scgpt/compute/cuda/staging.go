@@ -30,7 +30,7 @@ type segment struct {
 
 const segmentBytes = 4 << 20
 
-func (s *staging) start(d *device) error {
+func (s *staging) start(d *core) error {
 	for i := range s.up {
 		if err := s.up[i].start(d); err != nil {
 			return err
@@ -40,7 +40,7 @@ func (s *staging) start(d *device) error {
 	return nil
 }
 
-func (g *segment) start(d *device) error {
+func (g *segment) start(d *core) error {
 	var code int
 	if g.at, code = hostAlloc(segmentBytes); code != 0 {
 		g.at = nil
@@ -52,7 +52,7 @@ func (g *segment) start(d *device) error {
 }
 
 // upload queues a copy of bytes from the caller's memory.
-func (d *device) upload(to uint64, from unsafe.Pointer, bytes int64) error {
+func (d *core) upload(to uint64, from unsafe.Pointer, bytes int64) error {
 	for done := int64(0); done < bytes; done += segmentBytes {
 		n := min(segmentBytes, bytes-done)
 		g := &d.staging.up[d.staging.next]
@@ -75,7 +75,7 @@ func (d *device) upload(to uint64, from unsafe.Pointer, bytes int64) error {
 }
 
 // uploadSlice queues a copy of a slice.
-func uploadSlice[T any](d *device, to uint64, from []T) error {
+func uploadSlice[T any](d *core, to uint64, from []T) error {
 	if len(from) == 0 {
 		return nil
 	}
@@ -106,7 +106,7 @@ func (d *device) download(ctx context.Context, to []float32, prepare func() (uin
 		err := d.run(ctx, func() error {
 			if g == nil {
 				fresh := new(segment)
-				if err := fresh.start(d); err != nil {
+				if err := fresh.start(d.core); err != nil {
 					return err
 				}
 				s.all = append(s.all, fresh)
@@ -136,7 +136,7 @@ func (d *device) download(ctx context.Context, to []float32, prepare func() (uin
 	return nil
 }
 
-func (s *staging) release(d *device) (err error) {
+func (s *staging) release(d *core) (err error) {
 	note := func(e error) {
 		if err == nil {
 			err = e

@@ -32,7 +32,7 @@ func (d *device) Describe() (compute.Description, error) {
 		out = compute.Description{
 			Name: name, MemoryTotal: total, MemoryUsed: total - free,
 			Driver:  fmt.Sprintf("CUDA %d.%d", version/1000, version%1000/10),
-			Runtime: fmt.Sprintf("cuBLAS %s, NVRTC %d.%d", matmulVersion(), major, minor),
+			Runtime: fmt.Sprintf("cuBLAS %s, cuDNN %s, NVRTC %d.%d", matmulVersion(), dnnVersion(), major, minor),
 		}
 		return nil
 	})

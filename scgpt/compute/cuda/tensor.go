@@ -32,7 +32,7 @@ const storedColumns = 64
 
 // tensor is a row-major matrix on the GPU.
 type tensor struct {
-	dev        *device
+	dev        *core
 	rows, cols int
 	element    element
 	memory     atomic.Pointer[block] // nil once it is freed
@@ -74,7 +74,7 @@ func (d *device) allocate(bytes int64) (block, error) {
 }
 
 // allocateHere is allocate on the device's thread.
-func (d *device) allocateHere(bytes int64) (block, error) {
+func (d *core) allocateHere(bytes int64) (block, error) {
 	if b, ok := d.memory.take(bytes); ok {
 		return b, nil
 	}
@@ -96,11 +96,11 @@ func (d *device) allocateHere(bytes int64) (block, error) {
 }
 
 // scratch is memory for the operation in progress; the caller puts it back.
-func (d *device) scratch(numbers int, e element) (block, error) {
+func (d *core) scratch(numbers int, e element) (block, error) {
 	return d.allocateHere(int64(numbers) * int64(e.bytes()))
 }
 
-func (d *device) elementFor(cols int) element {
+func (d *core) elementFor(cols int) element {
 	if d.precision == compute.BF16 && cols%storedColumns == 0 {
 		return bfloat16s
 	}
@@ -108,10 +108,10 @@ func (d *device) elementFor(cols int) element {
 }
 
 // padded rounds rows up to what products compute.
-func (d *device) padded(rows int) int { return ceil(rows, d.config.rows) * d.config.rows }
+func (d *core) padded(rows int) int { return ceil(rows, d.config.rows) * d.config.rows }
 
 func (d *device) newTensor(rows, cols int, e element, padded bool) (*tensor, error) {
-	t := &tensor{dev: d, rows: rows, cols: cols, element: e}
+	t := &tensor{dev: d.core, rows: rows, cols: cols, element: e}
 	room := rows
 	if padded && cols%storedColumns == 0 {
 		room = d.padded(rows)
@@ -149,7 +149,7 @@ func (d *device) Upload(rows, cols int, data []float32) (compute.Tensor, error) 
 	if err != nil {
 		return nil, err
 	}
-	err = d.run(context.Background(), func() error { return uploadSlice(d, t.memory.Load().at, data) })
+	err = d.run(context.Background(), func() error { return uploadSlice(d.core, t.memory.Load().at, data) })
 	if err != nil {
 		t.Free()
 		return nil, err
@@ -167,7 +167,7 @@ type view struct {
 func (v view) kind() uint64 { return uint64(v.element) }
 
 // source returns the memory of a tensor of this device.
-func (d *device) source(op, what string, t compute.Tensor) (view, error) {
+func (d *core) source(op, what string, t compute.Tensor) (view, error) {
 	own, ok := t.(*tensor)
 	if !ok || own.dev != d {
 		return view{}, foreign(op, what)
@@ -181,7 +181,7 @@ func (d *device) source(op, what string, t compute.Tensor) (view, error) {
 
 // vector returns the memory of a 1 × n tensor in float32; what is stored as
 // bfloat16 is converted into scratch memory, which release puts back.
-func (d *device) vector(op, what string, t compute.Tensor) (at uint64, release func(), err error) {
+func (d *core) vector(op, what string, t compute.Tensor) (at uint64, release func(), err error) {
 	v, err := d.source(op, what, t)
 	if err != nil {
 		return 0, nil, err
@@ -190,7 +190,7 @@ func (d *device) vector(op, what string, t compute.Tensor) (at uint64, release f
 }
 
 // floats returns numbers as float32.
-func (d *device) floats(v view, n int) (at uint64, release func(), err error) {
+func (d *core) floats(v view, n int) (at uint64, release func(), err error) {
 	if v.element == float32s {
 		return v.at, func() {}, nil
 	}
@@ -206,14 +206,14 @@ func (d *device) floats(v view, n int) (at uint64, release func(), err error) {
 }
 
 // written notes that an operation writes a tensor.
-func (d *device) written(t compute.Tensor) {
+func (d *core) written(t compute.Tensor) {
 	if own := t.(*tensor); own.half != nil {
 		d.memory.put(*own.half)
 		own.half = nil
 	}
 }
 
-func (d *device) convert(to, from view, n int) error {
+func (d *core) convert(to, from view, n int) error {
 	if n == 0 {
 		return nil
 	}

@@ -21,8 +21,21 @@ type File struct {
 	err     error
 }
 
+// KindError says that something is not a regular file.
+type KindError struct {
+	Path string
+	Type fs.FileMode
+}
+
+func (e *KindError) Error() string {
+	return fmt.Sprintf("%s: not a regular file but %s", e.Path, e.Type)
+}
+
+// ErrorType is the class of the error.
+func (*KindError) ErrorType() string { return "InvalidDataError" }
+
 // Open maps the regular file at path. A missing file is an error for which
-// errors.Is(err, fs.ErrNotExist) holds; a directory, device or pipe is refused.
+// errors.Is(err, fs.ErrNotExist) holds; a directory, device or pipe is a *[KindError].
 func Open(path string) (*File, error) {
 	// Opening a pipe would wait for its writer, so the kind is asked first.
 	info, err := os.Stat(path)
@@ -30,7 +43,7 @@ func Open(path string) (*File, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file but %s", path, info.Mode().Type())
+		return nil, &KindError{path, info.Mode().Type()}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -41,7 +54,7 @@ func Open(path string) (*File, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file but %s", path, info.Mode().Type())
+		return nil, &KindError{path, info.Mode().Type()}
 	}
 	if info.Size() > math.MaxInt {
 		return nil, fmt.Errorf("%s: %d bytes do not fit the address space", path, info.Size())

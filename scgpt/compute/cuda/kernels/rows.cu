@@ -230,3 +230,12 @@ extern "C" __global__ void convert(void* dst, i64 dst_type, const void* src, i64
 	i64 i = blockIdx.x * (i64)blockDim.x + threadIdx.x;
 	if (i < n) store(dst, dst_type, i, load(src, src_type, i));
 }
+
+// copy_rows: rows of cols numbers of one type, with leading dimensions.
+extern "C" __global__ void copy_rows(void* dst, i64 ldd, const void* src, i64 lds, i64 type, i64 n, i64 cols) {
+	i64 i = blockIdx.x * (i64)blockDim.x + threadIdx.x;
+	if (i >= n * cols) return;
+	i64 r = i / cols, c = i % cols;
+	if (type) ((unsigned short*)dst)[r * ldd + c] = ((const unsigned short*)src)[r * lds + c];
+	else ((float*)dst)[r * ldd + c] = ((const float*)src)[r * lds + c];
+}

@@ -55,22 +55,24 @@ func (p rowPointers) advance(n int) {
 }
 
 // gemm writes the tile of some rows and two vectors of columns. Each sum has
-// one register from the first to the last step.
+// one register from the first to the last step. k counts words: float32, or
+// pairs of bfloat16.
 func gemm(v vectors, rows int) {
 	const nv = 2
 	w := bytes(v)
 	TEXT(fmt.Sprintf("gemm%d%s", rows, v.name()), NOSPLIT, "func(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)")
 	Pragma("noescape")
 
-	var sums [][nv]reg.VecVirtual
+	file := v.registers()
+	var sums [][nv]reg.Register
 	for range rows {
-		var row [nv]reg.VecVirtual
+		var row [nv]reg.Register
 		for j := range nv {
-			row[j] = v.vector()
+			row[j] = file.next()
 		}
 		sums = append(sums, row)
 	}
-	each := func(f func(r, j int, sum reg.VecVirtual)) {
+	each := func(f func(r, j int, sum reg.Register)) {
 		for r := range rows {
 			for j := range nv {
 				f(r, j, sums[r][j])
@@ -93,32 +95,34 @@ func gemm(v vectors, rows int) {
 	JNZ(LabelRef("bias"))
 	TESTQ(U32(accumulate), flags)
 	JNZ(LabelRef("accumulate"))
-	each(func(_, _ int, sum reg.VecVirtual) { v.zero(sum) })
+	each(func(_, _ int, sum reg.Register) { v.zero(sum) })
 	JMP(LabelRef("begin"))
 
 	Label("bias")
 	bias := load("bias")
-	each(func(_, j int, sum reg.VecVirtual) { VMOVUPS(Mem{Base: bias, Disp: j * w}, sum) })
+	each(func(_, j int, sum reg.Register) { VMOVUPS(Mem{Base: bias, Disp: j * w}, sum) })
 	JMP(LabelRef("begin"))
 
 	Label("accumulate")
 	old := newRowPointers(rows, load("c"), stride("ldc"))
-	each(func(r, j int, sum reg.VecVirtual) { VMOVUPS(old.row(r, j*w), sum) })
+	each(func(r, j int, sum reg.Register) { VMOVUPS(old.row(r, j*w), sum) })
 
 	Label("begin")
 	a := newRowPointers(rows, load("a"), stride("lda"))
 	b, k := load("b"), load("k")
 	step := func(u int) {
-		var weights [nv]reg.VecVirtual
+		used := file
+		var weights [nv]reg.Register
 		for j := range nv {
-			weights[j] = v.vector()
+			weights[j] = used.next()
 			VMOVUPS(Mem{Base: b, Disp: (u*nv + j) * w}, weights[j])
 		}
 		for r := range rows {
-			factor := v.vector()
+			rest := used
+			factor := rest.next()
 			VBROADCASTSS(a.row(r, 4*u), factor)
 			for j := range nv {
-				VFMADD231PS(weights[j], factor, sums[r][j])
+				v.multiplyAdd(weights[j], factor, sums[r][j])
 			}
 		}
 	}
@@ -147,22 +151,25 @@ func gemm(v vectors, rows int) {
 	flags = load("flags")
 	TESTQ(U32(relu), flags)
 	JZ(LabelRef("leaky"))
-	zero := v.vector()
+	zero := file.next()
 	v.zero(zero)
-	each(func(_, _ int, sum reg.VecVirtual) { VMAXPS(sum, zero, sum) })
+	each(func(_, _ int, sum reg.Register) { VMAXPS(sum, zero, sum) })
 	JMP(LabelRef("store"))
 	Label("leaky")
 	TESTQ(U32(leakyReLU), flags)
 	JZ(LabelRef("store"))
-	slope := broadcastConst(v, "slope", 0.01)
-	each(func(_, _ int, sum reg.VecVirtual) {
-		scaled := v.vector()
+	used := file
+	slope := used.next()
+	VBROADCASTSS(constant("slope"+v.name(), 0.01), slope)
+	each(func(_, _ int, sum reg.Register) {
+		rest := used
+		scaled := rest.next()
 		VMULPS(slope, sum, scaled)
 		VMAXPS(sum, scaled, sum)
 	})
 	Label("store")
 	c := newRowPointers(rows, load("c"), stride("ldc"))
-	each(func(r, j int, sum reg.VecVirtual) { VMOVUPS(sum, c.row(r, j*w)) })
+	each(func(r, j int, sum reg.Register) { VMOVUPS(sum, c.row(r, j*w)) })
 	VZEROUPPER()
 	RET()
 }

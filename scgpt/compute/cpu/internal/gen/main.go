@@ -7,7 +7,12 @@
 //	scale        dst = s·src
 //	addNorm      dst = layer norm of a + b
 //
-// and both share transpose8, which packs rows.
+// and both share transpose8, which packs rows. The set of bfloat16 has
+//
+//	gemm<m>      the same over words of two bfloat16 each
+//	round        float32 to words along a row
+//	interleave   float32 to words along columns
+//	softmax      to words
 //
 // What a function computes is documented at kernel.Set.
 package main
@@ -20,7 +25,7 @@ import (
 )
 
 func main() {
-	set := flag.String("set", "", "instruction set: avx2 or avx512")
+	set := flag.String("set", "", "instruction set: avx2, avx512 or avx512bf16")
 	flag.Parse()
 	var v vectors
 	switch *set {
@@ -28,6 +33,8 @@ func main() {
 		v = &avx2{}
 	case "avx512":
 		v = &avx512{}
+	case "avx512bf16":
+		v = &avx512bf16{}
 	default:
 		log.Fatalf("gen: unknown instruction set %q", *set)
 	}
@@ -35,9 +42,15 @@ func main() {
 	for rows := 1; rows <= v.tileRows(); rows++ {
 		gemm(v, rows)
 	}
-	softmax(v)
-	scale(v)
-	addNorm(v)
+	if *set == "avx512bf16" {
+		round(v)
+		interleave(v)
+		softmaxWords(v)
+	} else {
+		softmax(v)
+		scale(v)
+		addNorm(v)
+	}
 	if *set == "avx2" {
 		transpose()
 	}

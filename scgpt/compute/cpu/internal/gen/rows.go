@@ -83,12 +83,8 @@ func addScalar(ops ...Op)     { VADDSS(ops...) }
 func maximum(ops ...Op)       { VMAXPS(ops...) }
 func maximumScalar(ops ...Op) { VMAXSS(ops...) }
 
-func softmax(v vectors) {
-	TEXT("softmax"+v.name(), NOSPLIT, "func(row *float32, n int, scale float32) float32")
-	Pragma("noescape")
-	n := rowLength(v)
-	row := param("row")
-
+// rowMaximum returns a vector full of the largest number of a row.
+func rowMaximum(v vectors, row, n reg.GPVirtual) reg.VecVirtual {
 	top := broadcastConst(v, "minusInf", float32(math.Inf(-1)))
 	filler := v.vector()
 	VMOVAPS(top, filler)
@@ -103,7 +99,15 @@ func softmax(v vectors) {
 	highest := reduce(v, top, maximum, maximumScalar)
 	most := v.vector()
 	VBROADCASTSS(highest, most)
+	return most
+}
 
+func softmax(v vectors) {
+	TEXT("softmax"+v.name(), NOSPLIT, "func(row *float32, n int, scale float32) float32")
+	Pragma("noescape")
+	n := rowLength(v)
+	row := param("row")
+	most := rowMaximum(v, row, n)
 	scale, sum := broadcastParam(v, "scale"), v.vector()
 	v.zero(sum)
 	exp := exp2(v)

@@ -20,7 +20,12 @@ type vectors interface {
 	tileRows() int
 
 	vector() reg.VecVirtual
-	zero(x reg.VecVirtual)
+	zero(x reg.Register)
+
+	// registers is where gemm takes its registers from.
+	registers() registerFile
+	// multiplyAdd adds the product of two vectors of words to the sums.
+	multiplyAdd(weights, factor, sum reg.Register)
 
 	// setTail prepares for the last n lanes of a row, n below lanes.
 	setTail(n reg.GPVirtual)
@@ -88,13 +93,36 @@ func reduce(v vectors, x reg.VecVirtual, op, scalar func(...Op)) reg.Register {
 	return low
 }
 
+// registerFile hands out vector registers: new virtual ones, or the physical
+// ones in their order, for instructions that are written as bytes. A copy
+// hands out the same ones again.
+type registerFile struct {
+	virtual  func() reg.VecVirtual
+	physical []reg.VecPhysical
+}
+
+func (f *registerFile) next() reg.Register {
+	if f.virtual != nil {
+		return f.virtual()
+	}
+	r := f.physical[0]
+	f.physical = f.physical[1:]
+	return r
+}
+
 type avx512 struct{ mask reg.OpmaskVirtual }
 
 func (*avx512) name() string           { return "AVX512" }
 func (*avx512) lanes() int             { return 16 }
 func (*avx512) tileRows() int          { return 14 }
 func (*avx512) vector() reg.VecVirtual { return ZMM() }
-func (*avx512) zero(x reg.VecVirtual)  { VPXORD(x, x, x) }
+func (*avx512) zero(x reg.Register)    { VPXORD(x, x, x) }
+
+func (*avx512) registers() registerFile {
+	return registerFile{virtual: func() reg.VecVirtual { return ZMM() }}
+}
+
+func (*avx512) multiplyAdd(weights, factor, sum reg.Register) { VFMADD231PS(weights, factor, sum) }
 
 func (a *avx512) setTail(n reg.GPVirtual) {
 	ones := GP32()
@@ -136,7 +164,13 @@ func (*avx2) name() string           { return "AVX2" }
 func (*avx2) lanes() int             { return 8 }
 func (*avx2) tileRows() int          { return 6 }
 func (*avx2) vector() reg.VecVirtual { return YMM() }
-func (*avx2) zero(x reg.VecVirtual)  { VXORPS(x, x, x) }
+func (*avx2) zero(x reg.Register)    { VXORPS(x, x, x) }
+
+func (*avx2) registers() registerFile {
+	return registerFile{virtual: func() reg.VecVirtual { return YMM() }}
+}
+
+func (*avx2) multiplyAdd(weights, factor, sum reg.Register) { VFMADD231PS(weights, factor, sum) }
 
 // setTail takes the mask from a table of eight ones and eight zeroes: n ones
 // begin n before their end.

@@ -9,10 +9,11 @@ import (
 func BenchmarkGemm(b *testing.B) {
 	for _, s := range Sets() {
 		for _, k := range []int{64, 512} {
-			b.Run(fmt.Sprintf("%s/k=%d", s.Name, k), func(b *testing.B) {
-				x, w, c := make([]float32, s.MR*k), make([]float32, k*s.NR), make([]float32, s.MR*s.NR)
+			b.Run(fmt.Sprintf("%s/%s/k=%d", s.Name, s.Precision, k), func(b *testing.B) {
+				n := s.Words(k)
+				x, w, c := make([]float32, s.MR*n), make([]float32, n*s.NR), make([]float32, s.MR*s.NR)
 				for b.Loop() {
-					s.Gemm(s.MR, k, x, k, w, c, s.NR, nil, 0)
+					s.Gemm(s.MR, n, x, n, w, c, s.NR, nil, 0)
 				}
 				b.ReportMetric(2*float64(s.MR*s.NR*k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
 			})
@@ -49,9 +50,9 @@ func BenchmarkPackRows(b *testing.B) {
 	for _, s := range Sets() {
 		b.Run(s.Name, func(b *testing.B) {
 			const n, k, ld = 1200, 64, 1536
-			src, dst := make([]float32, n*ld), make([]float32, PackedLen(n, k, s.NR))
+			src, dst, scratch := make([]float32, n*ld), make([]float32, s.PackedLen(n, k)), make([]float32, s.PackScratch(k))
 			for b.Loop() {
-				s.PackRows(dst, src, ld, n, k)
+				s.PackRows(dst, src, ld, n, k, scratch)
 			}
 			b.SetBytes(4 * n * k)
 		})

@@ -5,13 +5,14 @@ import "math"
 // Generic is the set in pure Go. It never fuses a multiplication with an
 // addition, so that it gives the same bits on every architecture.
 var Generic = &Set{
-	Name:    "generic",
-	MR:      4,
-	NR:      4,
-	Gemm:    gemmGeneric,
-	Softmax: softmaxGeneric,
-	Scale:   scaleGeneric,
-	AddNorm: addNormGeneric,
+	Name:      "generic",
+	Precision: "fp32",
+	MR:        4,
+	NR:        4,
+	Gemm:      gemmGeneric,
+	Softmax:   softmaxGeneric,
+	Scale:     scaleGeneric,
+	AddNorm:   addNormGeneric,
 }
 
 func gemmGeneric(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,8 +47,8 @@ func (g guarded) clone() guarded {
 
 func forEachSet(t *testing.T, test func(t *testing.T, s *Set)) {
 	t.Helper()
-	for _, s := range Sets() {
-		t.Run(s.Name, func(t *testing.T) {
+	for _, s := range slices.Concat(Sets(), Unlisted()) {
+		t.Run(s.Name+"/"+s.Precision, func(t *testing.T) {
 			t.Parallel()
 			test(t, s)
 		})
@@ -56,30 +57,63 @@ func forEachSet(t *testing.T, test func(t *testing.T, s *Set)) {
 
 func TestSets(t *testing.T) {
 	t.Parallel()
-	sets := Sets()
-	require.Same(t, Generic, sets[len(sets)-1])
-	for _, s := range sets {
+	require.Contains(t, Sets(), Generic)
+	require.Equal(t, "fp32", Sets()[0].Precision, "what is chosen by default")
+	for _, s := range slices.Concat(Sets(), Unlisted()) {
 		require.LessOrEqual(t, s.MR, MaxMR, s.Name)
+		require.LessOrEqual(t, s.NR, maxNR, s.Name)
+		require.Equal(t, s.InPlace(), s.Precision == "fp32", s.Name)
 	}
+}
+
+// factor is a number as a set multiplies it.
+func factor(s *Set, x float32) float64 {
+	if s.Precision == "bf16" {
+		return float64(bfloat16(x))
+	}
+	return float64(x)
+}
+
+// rowsFor returns m rows of k numbers as Gemm's first operand.
+func rowsFor(s *Set, src guarded, m, k, gap int) (a guarded, lda int) {
+	if s.InPlace() {
+		return src, k + gap
+	}
+	a = newGuarded(rand.New(rand.NewPCG(0, 0)), m*s.Words(k))
+	s.Round(a.data, src.data, k+gap, m, k)
+	return a, s.Words(k)
+}
+
+// panelFor returns NR rows of k numbers as Gemm's second operand.
+func panelFor(s *Set, src []float32, k int) guarded {
+	b := newGuarded(rand.New(rand.NewPCG(0, 0)), s.PackedLen(s.NR, k))
+	s.PackRows(b.data, src, k, s.NR, k, make([]float32, s.PackScratch(k)))
+	return b
 }
 
 func TestGemm(t *testing.T) {
 	t.Parallel()
 	forEachSet(t, func(t *testing.T, s *Set) {
 		rng := rand.New(rand.NewPCG(1, 2))
+		tolerance := 1e-4
+		if s.Precision == "bf16x3" {
+			tolerance = 5e-4 // what the low parts' own product would be
+		}
 		for m := 1; m <= s.MR; m++ {
 			for _, k := range []int{1, 2, 3, 4, 5, 7, 8, 64, 131} {
 				for _, flags := range []Flags{0, Accumulate, ReLU, LeakyReLU, Accumulate | ReLU, Accumulate | LeakyReLU} {
 					for _, withBias := range []bool{false, true} {
-						lda, ldc := k+rng.IntN(3), s.NR+rng.IntN(5)
-						a, b := newGuarded(rng, (m-1)*lda+k), newGuarded(rng, k*s.NR)
+						gap, ldc := rng.IntN(3), s.NR+rng.IntN(5)
+						rows, cols := newGuarded(rng, (m-1)*(k+gap)+k), newGuarded(rng, s.NR*k)
+						a, lda := rowsFor(s, rows, m, k, gap)
+						b := panelFor(s, cols.data, k)
 						c, bias := newGuarded(rng, (m-1)*ldc+s.NR), newGuarded(rng, s.NR)
-						before := c.clone()
 						var start []float32
 						if withBias {
 							start = bias.data
 						}
-						s.Gemm(m, k, a.data, lda, b.data, c.data, ldc, start, flags)
+						before := c.clone()
+						s.Gemm(m, s.Words(k), a.data, lda, b.data, c.data, ldc, start, flags)
 						what := fmt.Sprintf("m=%d k=%d flags=%d bias=%v", m, k, flags, withBias)
 						for i, g := range []guarded{a, b, c, bias} {
 							g.check(t, fmt.Sprintf("%s: slice %d", what, i))
@@ -97,10 +131,10 @@ func TestGemm(t *testing.T) {
 								case flags&Accumulate != 0:
 									want = float64(before.data[i*ldc+j])
 								case withBias:
-									want = float64(start[j])
+									want = float64(bias.data[j])
 								}
 								for p := range k {
-									want += float64(a.data[i*lda+p]) * float64(b.data[p*s.NR+j])
+									want += factor(s, rows.data[i*(k+gap)+p]) * factor(s, cols.data[j*k+p])
 								}
 								if flags&ReLU != 0 {
 									want = max(want, 0)
@@ -108,7 +142,7 @@ func TestGemm(t *testing.T) {
 								if flags&LeakyReLU != 0 {
 									want = max(want, 0.01*want)
 								}
-								require.InDelta(t, want, c.data[i*ldc+j], 1e-4, "%s: row %d column %d", what, i, j)
+								require.InDelta(t, want, c.data[i*ldc+j], tolerance, "%s: row %d column %d", what, i, j)
 							}
 						}
 					}
@@ -123,18 +157,41 @@ func TestGemmSameBytes(t *testing.T) {
 	t.Parallel()
 	forEachSet(t, func(t *testing.T, s *Set) {
 		rng := rand.New(rand.NewPCG(3, 4))
-		const k = 133
-		a, b := newGuarded(rng, s.MR*k), newGuarded(rng, k*s.NR)
+		const elements = 133
+		k := s.Words(elements)
+		rows, cols := newGuarded(rng, s.MR*elements), newGuarded(rng, s.NR*elements)
+		a, lda := rowsFor(s, rows, s.MR, elements, 0)
+		b := panelFor(s, cols.data, elements)
 		want := make([]float32, s.MR*s.NR)
-		s.Gemm(s.MR, k, a.data, k, b.data, want, s.NR, nil, 0)
+		s.Gemm(s.MR, k, a.data, lda, b.data, want, s.NR, nil, 0)
 		for m := 1; m <= s.MR; m++ {
 			for first := 0; first+m <= s.MR; first++ {
 				got := make([]float32, m*s.NR)
 				cut := 1 + rng.IntN(k-1)
-				s.Gemm(m, cut, a.data[first*k:], k, b.data, got, s.NR, nil, 0)
-				s.Gemm(m, k-cut, a.data[first*k+cut:], k, b.data[cut*s.NR:], got, s.NR, nil, Accumulate)
+				s.Gemm(m, cut, a.data[first*lda:], lda, b.data, got, s.NR, nil, 0)
+				s.Gemm(m, k-cut, a.data[first*lda+cut:], lda, b.data[cut*s.NR:], got, s.NR, nil, Accumulate)
 				require.Equal(t, want[first*s.NR:(first+m)*s.NR], got, "%d rows from %d, cut at %d", m, first, cut)
 			}
+		}
+	})
+}
+
+// More rows than a tile has are cut into tiles.
+func TestGemmManyRows(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		rng := rand.New(rand.NewPCG(13, 14))
+		k, m := s.Words(20), 2*s.MR+3
+		rows, cols := newGuarded(rng, m*20), newGuarded(rng, s.NR*20)
+		a, lda := rowsFor(s, rows, m, 20, 0)
+		b := panelFor(s, cols.data, 20)
+		got := newGuarded(rng, m*s.NR)
+		s.Gemm(m, k, a.data, lda, b.data, got.data, s.NR, nil, 0)
+		got.check(t, "c")
+		for i := range m {
+			want := make([]float32, s.NR)
+			s.Gemm(1, k, a.data[i*lda:], lda, b.data, want, s.NR, nil, 0)
+			require.Equal(t, want, got.data[i*s.NR:(i+1)*s.NR], "row %d", i)
 		}
 	})
 }
@@ -263,23 +320,112 @@ func TestPack(t *testing.T) {
 	forEachSet(t, func(t *testing.T, s *Set) {
 		rng := rand.New(rand.NewPCG(11, 12))
 		for _, c := range []struct{ n, k int }{
-			{1, 1}, {3, 5}, {4, 5}, {5, 2}, {7, 8}, {8, 7}, {8, 8}, {9, 9}, {33, 7}, {64, 16}, {40, 3}, {47, 29}, {96, 65},
+			{1, 1}, {3, 5}, {4, 5}, {5, 2}, {7, 8}, {8, 7}, {8, 8}, {9, 9}, {33, 7}, {64, 16}, {40, 3}, {47, 29}, {64, 33}, {96, 65},
 		} {
 			rows, cols := newGuarded(rng, c.n*(c.k+2)), newGuarded(rng, c.k*(c.n+2))
-			size := PackedLen(c.n, c.k, s.NR)
+			size := s.PackedLen(c.n, c.k)
 			packedRows, packedCols := newGuarded(rng, size), newGuarded(rng, size)
-			s.PackRows(packedRows.data, rows.data, c.k+2, c.n, c.k)
+			s.PackRows(packedRows.data, rows.data, c.k+2, c.n, c.k, make([]float32, s.PackScratch(c.k)))
 			s.PackCols(packedCols.data, cols.data, c.n+2, c.n, c.k)
 			packedRows.check(t, "rows")
 			packedCols.check(t, "columns")
-			for i, v := range packedRows.data {
-				panel, p, j := i/(s.NR*c.k), i/s.NR%c.k, i%s.NR
-				var fromRows, fromCols float32
-				if n := panel*s.NR + j; n < c.n {
-					fromRows, fromCols = rows.data[n*(c.k+2)+p], cols.data[p*(c.n+2)+n]
+			for i := range size {
+				panel, p, j := i/(s.NR*s.Words(c.k)), i/s.NR%s.Words(c.k), i%s.NR
+				n := panel*s.NR + j
+				at := func(src []float32, step, next int) func(q int) float32 {
+					return func(q int) float32 {
+						if n >= c.n || q >= c.k {
+							return 0
+						}
+						return src[n*step+q*next]
+					}
 				}
-				require.Equal(t, fromRows, v, "%+v: %d", c, i)
-				require.Equal(t, fromCols, packedCols.data[i], "%+v: %d", c, i)
+				fromRows, fromCols := at(rows.data, c.k+2, 1), at(cols.data, 1, c.n+2)
+				require.Equal(t, word(s, c.k, p, "hhl", fromRows), math.Float32bits(packedRows.data[i]), "%+v: %d", c, i)
+				require.Equal(t, word(s, c.k, p, "hhl", fromCols), math.Float32bits(packedCols.data[i]), "%+v: %d", c, i)
+			}
+		}
+	})
+}
+
+func TestRound(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		if s.InPlace() {
+			return
+		}
+		rng := rand.New(rand.NewPCG(15, 16))
+		for _, k := range []int{1, 2, 15, 16, 17, 33, 64, 131} {
+			const m = 3
+			src := newGuarded(rng, m*(k+1))
+			dst := newGuarded(rng, m*s.Words(k))
+			s.Round(dst.data, src.data, k+1, m, k)
+			dst.check(t, "words")
+			for i, w := range dst.data {
+				row, p := i/s.Words(k), i%s.Words(k)
+				want := word(s, k, p, "hlh", func(q int) float32 {
+					if q >= k {
+						return 0
+					}
+					return src.data[row*(k+1)+q]
+				})
+				require.Equal(t, want, math.Float32bits(w), "k=%d: %d", k, i)
+			}
+		}
+	})
+}
+
+// word returns the bits that word p of k factors must have; parts tells which
+// of the three parts are high (h) or low (l).
+func word(s *Set, k, p int, parts string, at func(q int) float32) uint32 {
+	if s.InPlace() {
+		return math.Float32bits(at(p))
+	}
+	part := parts[p/s.part(k)]
+	p %= s.part(k)
+	bits := func(x float32) uint32 {
+		h := bfloat16(x)
+		if part == 'l' {
+			h = bfloat16(x - h)
+		}
+		return math.Float32bits(h) >> 16
+	}
+	return bits(at(2*p)) | bits(at(2*p+1))<<16
+}
+
+// bfloat16 rounds to the nearest bfloat16, ties to even.
+func bfloat16(x float32) float32 {
+	bits := math.Float32bits(x)
+	return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
+}
+
+func TestSoftmaxRow(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		rng := rand.New(rand.NewPCG(17, 18))
+		require.Zero(t, s.SoftmaxRow(nil, nil, 1))
+		for _, n := range lengths {
+			row := newGuarded(rng, n)
+			before := row.clone()
+			dst := newGuarded(rng, s.Words(n))
+			sum := s.SoftmaxRow(dst.data, row.data, 0.7)
+			row.check(t, "row")
+			dst.check(t, "words")
+			want := s.Softmax(before.data, 0.7)
+			if s.InPlace() {
+				require.Equal(t, want, sum)
+				require.Equal(t, before.data, row.data)
+				continue
+			}
+			require.InEpsilon(t, want, sum, 0x1p-8)
+			for i, w := range dst.data {
+				expected := word(s, n, i, "hlh", func(q int) float32 {
+					if q >= n {
+						return 0
+					}
+					return before.data[q]
+				})
+				require.Equal(t, expected, math.Float32bits(w), "n=%d: %d", n, i)
 			}
 		}
 	})

@@ -1,5 +1,6 @@
 // Package kernel holds the inner loops of the CPU device: one [Set] in pure
-// Go and, on amd64, sets in assembly for AVX2 and AVX-512.
+// Go and, on amd64, sets in assembly for AVX2 and AVX-512, the latter also with
+// factors in bfloat16.
 //
 // Within a set every result has one fixed order of operations that depends on
 // the length of the row alone. A product's element is the sum over k in
@@ -9,19 +10,25 @@ package kernel
 // Set is the inner loops for one instruction set. Its functions are safe for
 // concurrent use on separate destinations.
 type Set struct {
-	// Name is the instruction set: "generic", "avx2" or "avx512".
+	// Name is the instruction set: "generic", "avx2", "avx512" or
+	// "avx512bf16".
 	Name string
+
+	// Precision is that of the factors of products: "fp32", "bf16" or
+	// "bf16x3".
+	Precision string
 
 	// MR and NR are the rows and columns of the largest tile that Gemm
 	// computes at once.
 	MR, NR int
 
-	// Gemm computes a tile of m ≤ MR rows and NR columns,
+	// Gemm computes m rows and NR columns, tile by tile,
 	//
 	//	c[i·ldc+j] = act(init + Σ_p a[i·lda+p]·b[p·NR+j])  for p = 0 … k-1
 	//
-	// where init is bias[j], or the present c with Accumulate, or 0. b is a
-	// column panel as [Pack] lays it out.
+	// where init is bias[j], or the present c with Accumulate, or 0. a and b
+	// are words (see [Set.Words]), a product of words the sum of the products
+	// of their parts. b is a column panel as PackRows and PackCols lay it out.
 	Gemm func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags)
 
 	// Softmax replaces row by exp(scale·(row - max(row))) and returns its
@@ -36,13 +43,23 @@ type Set struct {
 	// dst may be a or b.
 	AddNorm func(dst, a, b, gamma, beta []float32, eps float32)
 
+	// halves is nil where words are float32.
+	halves *halves
+
+	// copyPanel copies k rows of NR numbers to a panel; nil where there is no
+	// fast way.
+	copyPanel func(panel, src []float32, ld, k int)
+
 	// transpose8 writes eight rows of 8·blocks columns as 8·blocks rows of
 	// eight, dst[p·ldd+i] = src[i·lds+p]; nil where there is no fast way.
 	transpose8 func(dst []float32, ldd int, src []float32, lds, blocks int)
 }
 
-// MaxMR is the largest MR of any set.
-const MaxMR = 14
+// MaxMR is the largest MR of any set, maxNR the largest NR.
+const (
+	MaxMR = 32
+	maxNR = 32
+)
 
 // Flags modify a Gemm tile.
 type Flags int

@@ -2,21 +2,64 @@
 
 package kernel
 
-import "golang.org/x/sys/cpu"
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/cpu"
+)
 
 //go:generate env GOWORK=off go -C ../gen run . -set avx2 -pkg kernel -out ../kernel/avx2_amd64.s -stubs ../kernel/avx2_amd64.go
 //go:generate env GOWORK=off go -C ../gen run . -set avx512 -pkg kernel -out ../kernel/avx512_amd64.s -stubs ../kernel/avx512_amd64.go
+//go:generate env GOWORK=off go -C ../gen run . -set avx512bf16 -pkg kernel -out ../kernel/avx512bf16_amd64.s -stubs ../kernel/avx512bf16_amd64.go
 
-// Sets returns the sets that this processor can run, best first.
+// Sets returns the sets that this processor can run, those of the highest
+// precision first, and of equal precision the best first.
 func Sets() []*Set {
 	var sets []*Set
-	if cpu.X86.HasAVX512F && cpu.X86.HasBMI2 && cpu.X86.HasAVX2 {
+	has512 := cpu.X86.HasAVX512F && cpu.X86.HasBMI2 && cpu.X86.HasAVX2
+	if has512 {
 		sets = append(sets, avx512)
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
 		sets = append(sets, avx2)
 	}
-	return append(sets, Generic)
+	sets = append(sets, Generic)
+	if has512 && cpu.X86.HasAVX512BF16 {
+		sets = append(sets, avx512bf16)
+	}
+	return sets
+}
+
+// Features names what this processor has of that which kernels can use.
+func Features() string {
+	var names []string
+	for _, f := range []struct {
+		name string
+		has  bool
+	}{
+		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F},
+		{"AVX512_BF16", cpu.X86.HasAVX512BF16}, {"AMX", cpu.X86.HasAMXBF16},
+	} {
+		if f.has {
+			names = append(names, f.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// Unlisted returns sets that this processor can run, but that would be slower
+// than one of a higher precision: bf16x3 on AVX512_BF16. They are there to be
+// tested.
+func Unlisted() []*Set {
+	if slices.Contains(Sets(), avx512bf16) {
+		s := *avx512bf16
+		h := *s.halves
+		h.parts = 3
+		s.Precision, s.halves = "bf16x3", &h
+		return []*Set{&s}
+	}
+	return nil
 }
 
 // tileFunc computes a tile of as many rows as its name says. flags are Flags
@@ -27,9 +70,10 @@ type tileFunc func(k int, a *float32, lda int, b *float32, c *float32, ldc int, 
 const biased = 8
 
 var avx512 = &Set{
-	Name: "avx512",
-	MR:   14,
-	NR:   32,
+	Name:      "avx512",
+	Precision: "fp32",
+	MR:        14,
+	NR:        32,
 	Gemm: gemm(32, []tileFunc{
 		gemm1AVX512, gemm2AVX512, gemm3AVX512, gemm4AVX512, gemm5AVX512, gemm6AVX512, gemm7AVX512,
 		gemm8AVX512, gemm9AVX512, gemm10AVX512, gemm11AVX512, gemm12AVX512, gemm13AVX512, gemm14AVX512,
@@ -50,10 +94,11 @@ var avx512 = &Set{
 }
 
 var avx2 = &Set{
-	Name: "avx2",
-	MR:   6,
-	NR:   16,
-	Gemm: gemm(16, []tileFunc{gemm1AVX2, gemm2AVX2, gemm3AVX2, gemm4AVX2, gemm5AVX2, gemm6AVX2}),
+	Name:      "avx2",
+	Precision: "fp32",
+	MR:        6,
+	NR:        16,
+	Gemm:      gemm(16, []tileFunc{gemm1AVX2, gemm2AVX2, gemm3AVX2, gemm4AVX2, gemm5AVX2, gemm6AVX2}),
 	Softmax: func(row []float32, s float32) float32 {
 		if len(row) == 0 {
 			return 0
@@ -69,11 +114,60 @@ var avx2 = &Set{
 	transpose8: transpose,
 }
 
-// gemm puts the bounds checks that assembly lacks before the tile functions;
-// tiles[i] computes i+1 rows.
+// avx512bf16 shares with avx512 all that does not touch factors.
+var avx512bf16 = &Set{
+	Name:      "avx512bf16",
+	Precision: "bf16",
+	MR:        14,
+	NR:        32,
+	Gemm:      gemm(32, gemmTilesBF16),
+	Softmax:   avx512.Softmax,
+	Scale:     avx512.Scale,
+	AddNorm:   avx512.AddNorm,
+	halves:    &halves{parts: 1, step: 8, round: round, interleave: interleave, softmax: softmaxWords},
+
+	transpose8: transpose,
+}
+
+var gemmTilesBF16 = []tileFunc{
+	gemm1AVX512BF16, gemm2AVX512BF16, gemm3AVX512BF16, gemm4AVX512BF16, gemm5AVX512BF16, gemm6AVX512BF16, gemm7AVX512BF16,
+	gemm8AVX512BF16, gemm9AVX512BF16, gemm10AVX512BF16, gemm11AVX512BF16, gemm12AVX512BF16, gemm13AVX512BF16, gemm14AVX512BF16,
+}
+
+func round(hi, lo, src []float32, n int) {
+	if n < 1 {
+		return
+	}
+	written := (n + 15) / 16 * 8
+	_, _ = src[n-1], hi[written-1]
+	var low *float32
+	if lo != nil {
+		low = &lo[:written][0]
+	}
+	roundAVX512BF16(&hi[0], low, &src[0], n)
+}
+
+func interleave(hi, lo, src []float32, ld, pairs int) {
+	_, _ = src[(2*pairs-1)*ld+31], hi[32*pairs-1]
+	var low *float32
+	if lo != nil {
+		low = &lo[:32*pairs][0]
+	}
+	interleaveAVX512BF16(&hi[0], low, &src[0], ld, pairs)
+}
+
+func softmaxWords(dst, row []float32, scale float32) float32 {
+	if len(row) == 0 {
+		return 0
+	}
+	_ = dst[(len(row)+15)/16*8-1]
+	return softmaxAVX512BF16(&dst[0], &row[0], len(row), scale*log2e)
+}
+
+// gemm puts the bounds checks that assembly lacks before the tile functions,
+// and cuts the rows into tiles; tiles[i] computes i+1 rows.
 func gemm(nr int, tiles []tileFunc) func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags) {
 	return func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags) {
-		tile := tiles[m-1]
 		_, _, _ = a[(m-1)*lda+k-1], b[k*nr-1], c[(m-1)*ldc+nr-1]
 		var start *float32
 		if bias != nil && flags&Accumulate == 0 {
@@ -81,7 +175,9 @@ func gemm(nr int, tiles []tileFunc) func(m, k int, a []float32, lda int, b []flo
 			start = &bias[0]
 			flags |= biased
 		}
-		tile(k, &a[0], lda, &b[0], &c[0], ldc, start, int(flags))
+		for i := 0; i < m; i += len(tiles) {
+			tiles[min(len(tiles), m-i)-1](k, &a[i*lda], lda, &b[0], &c[i*ldc], ldc, start, int(flags))
+		}
 	}
 }
 

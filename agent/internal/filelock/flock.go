@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd
 
-package lease
+package filelock
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// tryLock locks the file for all of this process's holders of other open files
-// too, which fcntl's locks would not.
-func tryLock(file *os.File, exclusive bool) error {
+// Try locks the file without waiting, or returns ErrLocked. The lock holds
+// against other open files of this process too, which one of fcntl would not.
+func Try(file *os.File, exclusive bool) error {
 	how := syscall.LOCK_SH
 	if exclusive {
 		how = syscall.LOCK_EX
@@ -21,12 +21,12 @@ func tryLock(file *os.File, exclusive bool) error {
 		case errors.Is(err, syscall.EINTR):
 			continue
 		case errors.Is(err, syscall.EWOULDBLOCK):
-			return errLocked
+			return ErrLocked
 		default:
 			return err
 		}
 	}
 }
 
-// unlock has nothing to report: closing the file unlocks it as well.
-func unlock(file *os.File) { _ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) }
+// Unlock has nothing to report: closing the file unlocks it as well.
+func Unlock(file *os.File) { _ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) }

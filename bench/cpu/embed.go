@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime/pprof"
+	"time"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/compute"
+	_ "github.com/seed-ab6af24b/troupe/scgpt/compute/cpu"
+	"github.com/seed-ab6af24b/troupe/scgpt/engine"
+)
+
+// embedResult is what embed prints. Seconds is the fastest of the repeats:
+// reading, tokenising and computing, but not loading the model.
+type embedResult struct {
+	Cells       int       `json:"cells"`
+	Tokens      int64     `json:"tokens"`
+	Seconds     float64   `json:"seconds"`
+	CellsPerS   float64   `json:"cells_per_s"`
+	LoadSeconds float64   `json:"load_seconds"`
+	Class       string    `json:"class"`
+	All         []float64 `json:"all"`
+}
+
+func embed(ctx context.Context, args []string) (_ any, err error) {
+	f := newFlags("embed")
+	model, data := f.String("model", "", "model folder"), f.String("data", "", ".h5ad file")
+	cells := f.Int("cells", 0, "cells to embed; 0: all")
+	repeat := f.Int("repeat", 1, "times to embed them")
+	name, precision := f.String("device", "cpu", "device"), f.String("precision", "", "precision")
+	threads := f.Int("threads", 0, "threads")
+	profile := f.String("cpuprofile", "", "file to write a CPU profile to")
+	var opts engine.Options
+	f.IntVar(&opts.MaxLength, "max-length", 0, "most tokens of a cell")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+
+	start := time.Now()
+	dev, err := compute.Open(*name, compute.Options{Precision: compute.Precision(*precision), Threads: *threads})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, dev.Close()) }()
+	eng, err := engine.Load(*model, dev)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, eng.Close()) }()
+	res := embedResult{LoadSeconds: time.Since(start).Seconds(), Class: eng.Class()}
+
+	c, err := eng.Open(*data, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	res.Cells = c.Len()
+	if *cells > 0 {
+		res.Cells = min(res.Cells, *cells)
+	}
+	if *profile != "" {
+		file, err := os.Create(*profile)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return nil, err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	for i := range *repeat {
+		start := time.Now()
+		emb, err := c.Embed(ctx, 0, res.Cells, nil)
+		if err != nil {
+			return nil, err
+		}
+		seconds := time.Since(start).Seconds()
+		res.All = append(res.All, seconds)
+		if i == 0 || seconds < res.Seconds {
+			res.Seconds = seconds
+		}
+		res.Tokens = emb.Tokens
+	}
+	res.CellsPerS = float64(res.Cells) / res.Seconds
+	return res, nil
+}

@@ -1,0 +1,140 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+)
+
+// Spec says what to start.
+type Spec struct {
+	Path string
+	Args []string
+	// Env is the whole environment, "KEY=value" each.
+	Env []string
+	Dir string
+	// Output takes what the child writes to standard output and standard
+	// error; nil discards it.
+	Output io.Writer
+	// Memory limits the child, in bytes; 0 is no limit.
+	Memory int64
+}
+
+// Child is a running or ended child.
+type Child struct {
+	*Conn
+	PID int
+	// Limit says what keeps the memory limit: "cgroup", "job", "rlimit" where
+	// the child is to set it itself, "" where nothing does.
+	Limit string
+
+	os     *system
+	tail   *Tail
+	exited chan struct{}
+	err    error
+}
+
+// outputDelay is how long an ended child's output may be held open by processes
+// that the child has left.
+const outputDelay = time.Second
+
+// Start starts a child. The caller closes the connection, waits for Exited, and
+// sends the first hello.
+func Start(s Spec) (*Child, error) {
+	cmd := exec.Command(s.Path, s.Args...)
+	c := &Child{tail: NewTail(s.Output), exited: make(chan struct{})}
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = s.Env, s.Dir, c.tail, c.tail, outputDelay
+
+	toChild, toChildW, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("pipe: %w", err)
+	}
+	fromChild, fromChildW, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("pipe: %w", err), toChild.Close(), toChildW.Close())
+	}
+	defer toChild.Close()
+	defer fromChildW.Close()
+	c.Conn = NewConn(fromChild, toChildW)
+
+	c.os, err = newSystem(cmd, s.Memory)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	c.Limit = c.os.limit()
+	handles, err := bequeath(cmd, toChild, fromChildW)
+	if err != nil {
+		return nil, errors.Join(err, c.Close(), c.os.close())
+	}
+	cmd.Env = append(cmd.Env, pipesVariable+"="+handles)
+
+	started := make(chan error)
+	go c.run(cmd, started)
+	if err := <-started; err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", s.Path, err), c.Close())
+	}
+	c.PID = cmd.Process.Pid
+	return c, nil
+}
+
+// run starts the child and waits for its end, on a thread of its own: on Linux
+// the child is killed when the thread that started it ends, and a thread that a
+// goroutine shares with others may end at any time.
+func (c *Child) run(cmd *exec.Cmd, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := cmd.Start()
+	if err == nil {
+		err = c.os.adopt(cmd.Process)
+		if err != nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}
+	if err != nil {
+		started <- errors.Join(err, c.os.close())
+		return
+	}
+	started <- nil
+	err = cmd.Wait()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
+	// What the child itself has started goes with it.
+	c.os.kill()
+	c.err = err
+	if reason := c.os.outOfMemory(); reason != "" {
+		c.err = fmt.Errorf("%s (%s)", describe(err), reason)
+	}
+	_ = c.os.close()
+	close(c.exited)
+}
+
+// Exited is closed when the child is gone.
+func (c *Child) Exited() <-chan struct{} { return c.exited }
+
+// Exit describes how the child ended; it may be called after Exited is closed.
+func (c *Child) Exit() string { return describe(c.err) }
+
+func describe(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
+}
+
+// Output returns the last lines that the child wrote.
+func (c *Child) Output() string { return c.tail.String() }
+
+// Kill ends the child, and what it has started, at once.
+func (c *Child) Kill() {
+	select {
+	case <-c.exited:
+	default:
+		c.os.kill()
+	}
+}

@@ -1,0 +1,199 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/seed-ab6af24b/troupe/registry/internal/process"
+)
+
+// child is the connection of a process to the registry that started it, seen
+// from the process.
+type child struct {
+	conn  *process.Conn
+	hello process.Hello
+	log   *childLog
+	// exit ends this process.
+	exit func(code int)
+}
+
+// reportPause is the least time between two reports of the agent's status: an
+// agent may run thousands of activities a second.
+const reportPause = 20 * time.Millisecond
+
+// asChild returns this process's connection to its parent, nil if it has none.
+var asChild = sync.OnceValues(func() (*child, error) {
+	conn, hello, ok, err := process.Parent()
+	if !ok || err != nil {
+		return nil, err
+	}
+	return newChild(conn, hello, os.Exit), nil
+})
+
+func newChild(conn *process.Conn, hello process.Hello, exit func(int)) *child {
+	return &child{conn: conn, hello: hello, exit: exit, log: newChildLog(conn)}
+}
+
+// runChild is Run in a child: it runs the one agent that the process is for,
+// until ctx or the parent ends it.
+func (r *Registry) runChild(ctx context.Context) (err error) {
+	c := r.child
+	final := false
+	defer func() { c.bye(err, final) }()
+
+	r.mu.Lock()
+	s, ok := r.agents[c.hello.Agent]
+	r.mu.Unlock()
+	if err := c.introduce(s, ok); err != nil {
+		final = true
+		return err
+	}
+	if !ok {
+		final = true
+		return fmt.Errorf("this process is to run the agent %q, which its program does not register", c.hello.Agent)
+	}
+	if err := c.limit(); err != nil {
+		final = true
+		return err
+	}
+	if err := r.start(); err != nil {
+		final = true
+		return err
+	}
+
+	reporting, stopReporting := context.WithCancel(context.Background())
+	var helpers sync.WaitGroup
+	helpers.Go(func() { c.report(reporting, s) })
+	drain := make(chan time.Duration, 1)
+	go c.receive(drain, r.options.Observer)
+	defer func() {
+		stopReporting()
+		helpers.Wait()
+	}()
+
+	select {
+	case <-ctx.Done():
+		err = r.stop()
+	case left := <-drain:
+		s.stopWithin(cmp.Or(left, time.Nanosecond)) // 0 would be what the options say
+		err = r.stop()
+	case <-s.done:
+		final, err = true, s.outcome
+	}
+	return err
+}
+
+// introduce says hello. A program without the agent introduces itself as
+// whatever it is asked for: its next word says what is wrong.
+func (c *child) introduce(s *supervisor, ok bool) error {
+	hello := process.Hello{Protocol: process.Version, Module: version(), Agent: c.hello.Agent}
+	if ok {
+		hello.TaskQueue = s.queue
+	}
+	return c.conn.Send(process.Message{Type: process.TypeHello, Hello: &hello})
+}
+
+func (c *child) limit() error {
+	if c.hello.Nice != 0 {
+		if err := process.SetNice(c.hello.Nice); err != nil {
+			return err
+		}
+	}
+	if c.hello.Memory > 0 {
+		return process.LimitMemory(c.hello.Memory)
+	}
+	return nil
+}
+
+// bye is the last word. That the parent cannot hear it is its own trouble.
+func (c *child) bye(err error, final bool) {
+	c.log.flush()
+	m := process.Message{Type: process.TypeBye, Final: final && err != nil}
+	if err != nil {
+		m.Error = err.Error()
+	}
+	_ = c.conn.Send(m)
+}
+
+// report tells the parent of every change of the agent's status.
+func (c *child) report(ctx context.Context, s *supervisor) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		<-pause.C
+		status, changed := s.board.read()
+		status.Running = s.running.list()
+		raw, err := encodeStatus(status)
+		if err == nil {
+			err = c.conn.Send(process.Message{Type: process.TypeStatus, Status: raw})
+		}
+		if err != nil {
+			return // the parent is gone, as receive will see
+		}
+		select {
+		case <-changed:
+		case <-s.running.changed:
+		case <-ctx.Done():
+			return
+		}
+		pause.Reset(reportPause)
+	}
+}
+
+// orphaned is the exit code of a child whose parent is gone.
+const orphaned = 3
+
+// receive answers the parent, and ends this process with it: nobody would end
+// it later, and a new parent starts new children.
+func (c *child) receive(drain chan<- time.Duration, o Observer) {
+	for {
+		m, err := c.conn.Receive()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "the parent of this process is gone:", err)
+			c.exit(orphaned)
+			return
+		}
+		switch m.Type {
+		case process.TypePing:
+			_ = c.conn.Send(process.Message{Type: process.TypePong, ID: m.ID, Usage: process.CurrentUsage()})
+		case process.TypeGather:
+			go c.gather(m.ID, o)
+		case process.TypeDrain:
+			select {
+			case drain <- m.Left:
+			default:
+			}
+		}
+	}
+}
+
+// gather answers also if there are no metrics.
+func (c *child) gather(id int64, o Observer) {
+	m := process.Message{Type: process.TypeMetrics, ID: id}
+	err := guard("gather metrics", func() (err error) {
+		if g, ok := o.(MetricsGatherer); ok {
+			m.Metrics, err = g.GatherMetrics()
+		}
+		return err
+	})
+	if err != nil {
+		m.Metrics, m.Error = nil, err.Error()
+	}
+	if c.conn.Send(m) != nil {
+		m.Metrics, m.Error = nil, "too large"
+		_ = c.conn.Send(m)
+	}
+}
+
+// become makes the registry one that runs the agent of its process.
+func (r *Registry) become(c *child, err error) {
+	r.child, r.childErr = c, err
+	if c != nil {
+		r.options.Logger = slog.New(&childHandler{log: c.log, wanted: r.options.Logger.Handler()})
+	}
+}

@@ -1,0 +1,375 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed-ab6af24b/troupe/registry/internal/process"
+)
+
+const (
+	// pingInterval is how often a process is asked for a sign of life.
+	pingInterval = time.Second
+	// helloTimeout is how long a program may take to get to Run.
+	helloTimeout = time.Minute
+	// byeTimeout is how long a process may take to exit after its last word.
+	byeTimeout = 5 * time.Second
+	// restTimeout bounds the wait for what a dead process had sent.
+	restTimeout = time.Second
+)
+
+// session is the life of one process, seen from its parent.
+type session struct {
+	*childProcess
+	child    *process.Child
+	end      func() // ends the child at once
+	messages chan process.Message
+	broken   chan error // why there are no more messages
+
+	greeted bool
+	// ping is the number of the last one; unanswered tells that there is no
+	// pong yet, and missed how many intervals ago it should have come.
+	ping       int64
+	unanswered bool
+	missed     int
+
+	bye *process.Message
+	// reason is why the process was ended, empty if nobody ended it; fault
+	// is set besides where another process would be no better.
+	reason string
+	fault  error
+
+	readySince time.Time
+	// readyFor is how long the agent was ready in this process, the last time.
+	readyFor time.Duration
+	// restarts counts those before this process.
+	restarts int
+
+	// gathering receives the metrics that were asked for, nil if none were.
+	gatherMu  sync.Mutex
+	gathering chan []byte
+	gatherID  int64
+}
+
+// live starts a process and returns when it is gone: nil if that was asked for
+// and nothing went wrong.
+func (s *session) live(ctx context.Context) error {
+	s.change(s.childProcess, func(st *ProcessStatus) {
+		st.State, st.Doing = StateStarting, "starting its process"
+		s.restarts = st.Restarts
+	})
+	spec, err := s.opts.spec()
+	if err == nil {
+		s.child, err = process.Start(spec)
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // nobody asks for it any more
+	case err != nil:
+		return err
+	}
+	s.end = s.child.Kill
+	s.messages, s.broken = make(chan process.Message), make(chan error, 1)
+	gone := make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() { s.read(gone) })
+	s.attach(s)
+	defer func() {
+		s.attach(nil)
+		close(gone)
+		_ = s.child.Close()
+		reading.Wait()
+	}()
+	s.change(s.childProcess, func(st *ProcessStatus) {
+		st.PID, st.MemoryLimit, st.Doing = s.child.PID, s.child.Limit, "waiting for its process to introduce itself"
+	})
+	hello := process.Hello{
+		Protocol: process.Version, Module: version(),
+		Agent: s.name, Instance: s.instance, Device: s.opts.Device, Nice: s.opts.Nice,
+	}
+	if s.child.Limit == "rlimit" {
+		hello.Memory = s.opts.MemoryLimit
+	}
+	if err := s.child.Send(process.Message{Type: process.TypeHello, Hello: &hello}); err != nil {
+		s.kill("it takes no message: " + err.Error())
+	}
+	s.watch(ctx)
+	return s.epitaph(ctx, spec.Env)
+}
+
+// attach makes the session, or none, the one to ask for metrics.
+func (s *session) attach(current *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = current
+}
+
+func (s *session) read(gone <-chan struct{}) {
+	for {
+		m, err := s.child.Receive()
+		if err != nil {
+			s.broken <- err
+			return
+		}
+		select {
+		case s.messages <- m:
+		case <-gone:
+			return
+		}
+	}
+}
+
+// watch returns when the process is gone.
+func (s *session) watch(ctx context.Context) {
+	ticker := time.NewTicker(pingInterval)
+	defer ticker.Stop()
+	greeting := time.NewTimer(helloTimeout)
+	defer greeting.Stop()
+	stopping, late, broken := ctx.Done(), s.late, s.broken
+	var leaving <-chan time.Time
+	for {
+		select {
+		case <-s.child.Exited():
+			if broken != nil {
+				s.rest()
+			}
+			return
+		case m := <-s.messages:
+			s.take(m)
+			if s.bye != nil && leaving == nil {
+				leaving = time.After(byeTimeout)
+			}
+		case err := <-broken:
+			broken = nil
+			s.lostConnection(err)
+			if leaving == nil {
+				leaving = time.After(byeTimeout)
+			}
+		case <-leaving:
+			s.kill(fmt.Sprintf("it did not exit within %v after its last word", byeTimeout))
+		case <-ticker.C:
+			s.sendPing()
+			if ctx.Err() == nil {
+				s.checkOverdue()
+			}
+		case <-greeting.C:
+			if !s.greeted {
+				s.kill(fmt.Sprintf("it did not introduce itself within %v: does its program call Run of a registry?", helloTimeout))
+			}
+		case <-stopping:
+			stopping = nil
+			s.drainChild()
+		case <-late:
+			late = nil
+			s.kill("it did not stop in time")
+		}
+	}
+}
+
+// rest takes what the process sent before it died.
+func (s *session) rest() {
+	timeout := time.NewTimer(restTimeout)
+	defer timeout.Stop()
+	for {
+		select {
+		case m := <-s.messages:
+			s.take(m)
+		case <-s.broken: //nolint:errcheck // that it ends is all that matters
+			return
+		case <-timeout.C:
+			return
+		}
+	}
+}
+
+// kill ends the process. The first reason stands.
+func (s *session) kill(reason string) {
+	if s.reason == "" {
+		s.reason = reason
+	}
+	s.end()
+}
+
+func (s *session) lostConnection(err error) {
+	var garbled *process.FrameError
+	switch {
+	case errors.As(err, &garbled):
+		s.kill("it does not speak the protocol of a child: " + err.Error())
+	case !errors.Is(err, io.EOF):
+		s.kill("the connection broke: " + err.Error())
+	}
+}
+
+// take deals with one message. Nothing in it is trusted.
+func (s *session) take(m process.Message) {
+	if !s.greeted && m.Type != process.TypeHello {
+		s.kill(fmt.Sprintf("it does not speak the protocol of a child: its first message is %q", m.Type))
+		return
+	}
+	switch m.Type {
+	case process.TypeHello:
+		s.takeHello(m)
+	case process.TypePong:
+		if m.ID == s.ping {
+			s.unanswered, s.missed = false, 0
+		}
+		if m.Usage != nil {
+			s.change(s.childProcess, func(st *ProcessStatus) { st.ResidentBytes = max(m.Usage.Resident, 0) })
+		}
+	case process.TypeStatus:
+		status, err := decodeStatus(m.Status)
+		if err != nil {
+			s.kill("it does not speak the protocol of a child: status: " + err.Error())
+			return
+		}
+		s.takeStatus(status)
+	case process.TypeLog:
+		if m.Record != nil {
+			s.emit(*m.Record)
+		}
+	case process.TypeMetrics:
+		s.takeMetrics(m)
+	case process.TypeBye:
+		s.bye = &m
+	}
+}
+
+func (s *session) takeHello(m process.Message) {
+	h := m.Hello
+	switch {
+	case h == nil:
+		s.kill("it does not speak the protocol of a child: an empty hello")
+		return
+	case h.Protocol != process.Version:
+		s.fault = &process.VersionError{Other: h.Protocol, Module: h.Module}
+	case h.TaskQueue == "": // it has no such agent, and is about to say so
+	case h.Agent != s.name || h.TaskQueue != s.queue:
+		s.fault = fmt.Errorf("its program runs the agent %q on the task queue %q, not %q on %q", h.Agent, h.TaskQueue, s.name, s.queue)
+	}
+	if s.fault != nil {
+		s.kill(s.fault.Error())
+		return
+	}
+	s.greeted = true
+}
+
+func (s *session) takeStatus(status Status) {
+	switch {
+	case status.Ready && s.readySince.IsZero():
+		s.readySince = time.Now()
+	case !status.Ready && !s.readySince.IsZero():
+		s.readyFor, s.readySince = time.Since(s.readySince), time.Time{}
+	}
+	s.change(s.childProcess, func(st *ProcessStatus) {
+		st.State, st.Doing, st.Identity = status.State, status.Doing, status.Identity
+		st.Restarts, st.Running = s.restarts+max(status.Restarts, 0), status.Running
+		if status.LastError != nil {
+			st.LastError = status.LastError
+		}
+	})
+}
+
+// sendPing counts pings without an answer instead of time, which may have passed
+// while this process itself was held.
+func (s *session) sendPing() {
+	if !s.greeted {
+		return
+	}
+	if s.unanswered {
+		s.missed++
+		silence := time.Duration(s.missed) * pingInterval
+		if s.opts.AnswerTimeout > 0 && silence >= s.opts.AnswerTimeout {
+			s.kill(fmt.Sprintf("it did not answer for %v", silence))
+		}
+		return
+	}
+	s.ping++
+	s.unanswered = true
+	// An error means that the process is about to be gone, which others see.
+	_ = s.child.Send(process.Message{Type: process.TypePing, ID: s.ping})
+}
+
+// checkOverdue ends the process if one of its activities does not end.
+func (s *session) checkOverdue() {
+	if s.opts.OverdueTimeout < 0 {
+		return
+	}
+	s.mu.Lock()
+	running := s.status.Running
+	s.mu.Unlock()
+	for _, a := range running {
+		if over := time.Since(a.Ended); !a.Ended.IsZero() && over > s.opts.OverdueTimeout {
+			s.kill(fmt.Sprintf("%s goes on %v after its context ended", a, over.Round(time.Millisecond)))
+			return
+		}
+	}
+}
+
+// drainChild asks the process to stop a little before its time is up.
+func (s *session) drainChild() {
+	left := time.Duration(-1)
+	if t, ok := s.deadline(); ok {
+		left = time.Until(t)
+		left = max(left-min(left/10, maxDrainMargin), 0)
+	}
+	s.change(s.childProcess, func(st *ProcessStatus) { st.State, st.Doing = StateDraining, "waiting for its process to stop" })
+	if !s.greeted {
+		s.kill("the agent was stopped before it introduced itself")
+		return
+	}
+	_ = s.child.Send(process.Message{Type: process.TypeDrain, Left: left})
+}
+
+// maxDrainMargin is what a process has less than its parent to stop: it must
+// exit as well.
+const maxDrainMargin = 2 * time.Second
+
+// epitaph says how the process ended.
+func (s *session) epitaph(ctx context.Context, env []string) error {
+	if !s.readySince.IsZero() {
+		s.readyFor = time.Since(s.readySince)
+	}
+	stopping := ctx.Err() != nil
+	switch {
+	case s.fault != nil:
+		return permanentError{s.fault}
+	case s.reason == "" && s.bye != nil && s.bye.Error != "":
+		err := errors.New(s.bye.Error)
+		if s.bye.Final && !stopping {
+			return permanentError{err}
+		}
+		return err
+	case stopping && !s.greeted, stopping && s.reason == "" && s.bye != nil:
+		return nil
+	}
+	s.mu.Lock()
+	running := s.status.Running
+	s.mu.Unlock()
+	return &ProcessError{
+		Agent: s.name, Instance: s.instance, PID: s.child.PID, At: time.Now(), Reason: s.reason,
+		Exit: s.child.Exit(), Output: redacted(s.child.Output(), env), Running: running,
+	}
+}
+
+// emit writes a record of the process's log to this one's.
+func (s *session) emit(r process.Record) {
+	handler := s.options.Logger.Handler()
+	ctx := context.Background()
+	if !handler.Enabled(ctx, slog.Level(r.Level)) {
+		return
+	}
+	record := slog.NewRecord(r.Time, slog.Level(r.Level), r.Message, 0)
+	record.AddAttrs(slog.Int("process", s.instance))
+	for _, a := range r.Attrs {
+		record.AddAttrs(slog.Any(a.Key, a.Value))
+	}
+	if r.Lost > 0 {
+		record.AddAttrs(slog.Int("recordsLost", r.Lost))
+	}
+	_ = handler.Handle(ctx, record) // as slog.Logger does
+}

@@ -1,0 +1,214 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// processes keeps the processes of one agent running, each on its own, and puts
+// their states together into the agent's.
+type processes struct {
+	*supervisor
+	each []*childProcess
+
+	mu sync.Mutex // guards the status of all of them
+}
+
+func newProcesses(s *supervisor) (*processes, error) {
+	ps := &processes{supervisor: s}
+	for i, o := range s.settings.processes {
+		if err := o.validate(); err != nil {
+			return nil, err
+		}
+		o = o.withDefaults()
+		ps.each = append(ps.each, &childProcess{
+			processes: ps, instance: i, opts: o,
+			status: ProcessStatus{Instance: i, Device: o.Device, State: StateNew, Since: time.Now(), Running: []RunningActivity{}},
+		})
+	}
+	return ps, nil
+}
+
+// run keeps the processes running until the agent is stopped, or all have
+// failed for good.
+func (ps *processes) run() {
+	ps.board.enter(StateStarting)
+	errs := make([]error, len(ps.each))
+	var all sync.WaitGroup
+	for i, p := range ps.each {
+		all.Go(func() { errs[i] = p.run(ps.stopping) })
+	}
+	all.Wait()
+	err := errors.Join(errs...)
+	if ps.stopping.Err() == nil {
+		ps.outcome = fmt.Errorf("agent %q failed: %w", ps.name, err)
+		ps.board.failed(err)
+		ps.board.enter(StateFailed)
+		ps.log.Error("Agent failed for good", "error", err)
+		return
+	}
+	ps.end(err)
+}
+
+// change changes the status of one process and brings the agent's up to date.
+func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	before := p.status.State
+	change(&p.status)
+	if p.status.State != before {
+		p.status.Since = time.Now()
+	}
+	ps.board.write(func(s *Status) {
+		s.Processes, s.Running, s.Restarts, s.Doing, s.Identity = nil, nil, 0, "", ""
+		for _, p := range ps.each {
+			s.Processes = append(s.Processes, p.status)
+			s.Restarts += p.status.Restarts
+			s.Running = append(s.Running, p.status.Running...)
+			if s.Doing == "" && p.status.Doing != "" {
+				s.Doing = ps.named(p) + p.status.Doing
+			}
+		}
+		if len(ps.each) == 1 {
+			s.Identity = p.status.Identity
+		}
+		sortRunning(s.Running)
+		if p.status.LastError != nil {
+			s.LastError = p.status.LastError
+		}
+	})
+	ready := !slices.ContainsFunc(ps.each, func(p *childProcess) bool { return p.status.State != StateReady })
+	// The log hears of it from the processes themselves.
+	if status, _ := ps.board.read(); ready {
+		ps.board.enter(StateReady)
+	} else if status.Ready {
+		ps.board.enter(StateStarting)
+	}
+}
+
+// named begins a sentence about one process of several.
+func (ps *processes) named(p *childProcess) string {
+	if len(ps.each) == 1 {
+		return ""
+	}
+	if p.opts.Device != "" {
+		return fmt.Sprintf("process %d (%s): ", p.instance, p.opts.Device)
+	}
+	return fmt.Sprintf("process %d: ", p.instance)
+}
+
+// lists returns the status of the processes and of all their activities.
+func (ps *processes) lists() ([]ProcessStatus, []RunningActivity) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	running := []RunningActivity{}
+	var each []ProcessStatus
+	for _, p := range ps.each {
+		s := p.status
+		s.Running = slices.Clone(s.Running)
+		each = append(each, s)
+		running = append(running, s.Running...)
+	}
+	sortRunning(running)
+	return each, running
+}
+
+func sortRunning(list []RunningActivity) {
+	slices.SortFunc(list, func(a, b RunningActivity) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Type, b.Type), cmp.Compare(a.WorkflowID, b.WorkflowID))
+	})
+}
+
+// childProcess is one process of an agent after the other, with the same
+// options.
+type childProcess struct {
+	*processes
+	instance int
+	opts     ProcessOptions
+
+	status  ProcessStatus // guarded by processes.mu
+	current *session      // likewise; nil while there is no process
+}
+
+// run returns nil or an error when the agent was stopped, and an error when
+// another process would fail as the last one did.
+func (p *childProcess) run(ctx context.Context) error {
+	failures := 0
+	for ctx.Err() == nil {
+		s := &session{childProcess: p}
+		err := s.live(ctx)
+		p.ended(err)
+		if ctx.Err() != nil {
+			return p.outcomeOf(err)
+		}
+		if permanent(err) {
+			p.change(p, func(s *ProcessStatus) { s.State = StateFailed })
+			return p.outcomeOf(err)
+		}
+		if s.readyFor > p.options.BackOff.Max {
+			failures = 0
+		}
+		failures++
+		p.pause(ctx, p.options.BackOff.delay(failures))
+	}
+	return nil
+}
+
+// ended notes how a process ended.
+func (p *childProcess) ended(err error) {
+	var words *ProcessError
+	p.change(p, func(s *ProcessStatus) {
+		s.PID, s.Doing, s.Identity, s.Running, s.ResidentBytes, s.MemoryLimit = 0, "", "", []RunningActivity{}, 0, ""
+		s.State = StateStopped
+		if err != nil {
+			s.State, s.LastError = StateStarting, err
+		}
+		if errors.As(err, &words) {
+			s.LastWords = words
+		}
+	})
+	switch {
+	case words != nil:
+		p.log.Warn("Process ended", "process", p.instance, "error", err, "output", words.Output)
+	case err != nil:
+		p.log.Warn("Process ended", "process", p.instance, "error", err)
+	}
+}
+
+// outcomeOf says whose error it is, where the agent has several processes.
+func (p *childProcess) outcomeOf(err error) error {
+	if name := p.named(p); err != nil && name != "" {
+		return fmt.Errorf("%s%w", name, err)
+	}
+	return err
+}
+
+// pause waits before the next process.
+func (p *childProcess) pause(ctx context.Context, delay time.Duration) {
+	delay = delay.Round(time.Millisecond)
+	p.change(p, func(s *ProcessStatus) { s.Doing = fmt.Sprintf("waiting %v before it starts again", delay) })
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		p.change(p, func(s *ProcessStatus) { s.Restarts++ })
+	case <-ctx.Done():
+	}
+}
+
+// awaitKilled returns when the processes of a stop that came too late are gone,
+// which a kill takes a moment for.
+func (ps *processes) awaitKilled(ctx context.Context) {
+	timer := time.NewTimer(byeTimeout)
+	defer timer.Stop()
+	select {
+	case <-ps.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,288 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
+	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
+	"github.com/seed-ab6af24b/troupe/scgpt/projection"
+	"github.com/seed-ab6af24b/troupe/scgpt/tokens/hvg"
+)
+
+// BaselineOptions tune [NewBaseline]. The zero value is what scanpy's users do.
+type BaselineOptions struct {
+	// LabelColumn of obs holds the types of the reference; empty means
+	// celltype or cell_type.
+	LabelColumn string
+	// Components is the number of principal components, 0 means 50; there
+	// are never more than cells or genes allow.
+	Components int
+	// Neighbors is how many cells vote, 0 means 10; never more than there
+	// are.
+	Neighbors int
+	// Genes is the most genes to use: the highly variable ones of the
+	// reference. 0 means 2000.
+	Genes int
+}
+
+// Baseline is the simple way to label cells, which a model has to beat to be
+// worth its time: by the nearest of the labelled cells of a reference, in the
+// principal components of their expression.
+type Baseline struct {
+	// Labels of the cells; the confidence is the share of the neighbours
+	// that agree.
+	Labels *Labels
+	// Reference is the path of the file with the labelled cells, and
+	// ReferenceCells is their number.
+	Reference      string
+	ReferenceCells int
+	// Genes, Components and Neighbors are how many there were to use.
+	Genes, Components, Neighbors int
+}
+
+// NewBaseline labels the cells of a file by those of a reference. Both hold
+// counts, which are log-normalised, or log-normalised values; genes are matched
+// by their names in the index of var. It needs no model.
+//
+// Memory is that of the components of all cells, and 8 bytes for each pair of
+// genes.
+func NewBaseline(ctx context.Context, reference, cells string, opts BaselineOptions) (b *Baseline, err error) {
+	ref, err := anndata.Open(reference)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, ref.Close()) }()
+	query, err := anndata.Open(cells)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, query.Close()) }()
+	types, err := typesOf(ref, opts.LabelColumn)
+	if err != nil {
+		return nil, err
+	}
+	r, q, genes, err := shared(ctx, ref, query)
+	if err != nil {
+		return nil, err
+	}
+	if err := choose(ctx, r, q, genes, cmp.Or(opts.Genes, 2000)); err != nil {
+		return nil, fmt.Errorf("%s: %w", reference, err)
+	}
+	b = &Baseline{Reference: reference, Genes: r.genes}
+	b.Components = min(cmp.Or(opts.Components, 50), r.genes, ref.NObs())
+	components, err := projection.PCA(ctx, r.source(ctx), r.genes, b.Components, projection.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", reference, err)
+	}
+	from, err := components.Transform(ctx, r.source(ctx))
+	if err != nil {
+		return nil, err
+	}
+	to, err := components.Transform(ctx, q.source(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cells, err)
+	}
+	from, types = labelled(from, types)
+	b.ReferenceCells = from.Rows
+	b.Neighbors = min(cmp.Or(opts.Neighbors, 10), from.Rows)
+	found, err := neighbors.Search(ctx, to, from, b.Neighbors, neighbors.Options{})
+	if err != nil {
+		return nil, err
+	}
+	votes, err := neighbors.Transfer(found, types, neighbors.TransferOptions{})
+	if err != nil {
+		return nil, err
+	}
+	b.Labels = &Labels{}
+	for _, v := range votes {
+		b.Labels.Types = append(b.Labels.Types, v.Label)
+		b.Labels.Confidence = append(b.Labels.Confidence, float32(v.Confidence))
+	}
+	return b, nil
+}
+
+// typesOf returns the types of a reference's cells, "" where there is none.
+func typesOf(f *anndata.File, column string) ([]string, error) {
+	obs := f.Obs()
+	if column == "" {
+		i := slices.IndexFunc(truthColumns, obs.Has)
+		if i < 0 {
+			return nil, &Error{f.Path(), fmt.Sprintf("obs has none of the columns %q for the types of a reference; it has %q", truthColumns, obs.Columns())}
+		}
+		column = truthColumns[i]
+	}
+	if !obs.Has(column) {
+		return nil, &Error{f.Path(), fmt.Sprintf("obs has no column %q; it has %q", column, obs.Columns())}
+	}
+	col, err := obs.Column(column)
+	if err != nil {
+		return nil, err
+	}
+	types := col.Strings()
+	if !slices.ContainsFunc(types, func(s string) bool { return s != "" }) {
+		return nil, &Error{f.Path(), fmt.Sprintf("no cell has a type in obs[%q]", column)}
+	}
+	return types, nil
+}
+
+// labelled leaves out the rows without a type.
+func labelled(m neighbors.Matrix, types []string) (neighbors.Matrix, []string) {
+	kept := neighbors.Matrix{Cols: m.Cols}
+	var names []string
+	for i, t := range types {
+		if t != "" {
+			kept.Data = append(kept.Data, m.Row(i)...)
+			kept.Rows++
+			names = append(names, t)
+		}
+	}
+	return kept, names
+}
+
+// chosenGenes reads the values of some genes.
+type chosenGenes struct {
+	expression *logNormalized
+	// place has the number of each column among the genes, -1 where it is
+	// none of them.
+	place []int32
+	genes int
+}
+
+// shared returns readers of the genes that two files have in common, in the
+// order of the first, and their names.
+func shared(ctx context.Context, a, b *anndata.File) (of, in *chosenGenes, names []string, err error) {
+	aNames, err := a.Var().Index()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	bNames, err := b.Var().Index()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	there := map[string]bool{}
+	for _, n := range bNames {
+		there[n] = true
+	}
+	numbers := map[string]int32{}
+	for _, n := range aNames {
+		if _, twice := numbers[n]; there[n] && !twice {
+			numbers[n] = int32(len(names))
+			names = append(names, n)
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil, nil, &Error{b.Path(), fmt.Sprintf("no gene has the name of one in %s: are the names in var's index, and of the same kind?", a.Path())}
+	}
+	if of, err = newChosenGenes(ctx, a, aNames, numbers); err != nil {
+		return nil, nil, nil, err
+	}
+	in, err = newChosenGenes(ctx, b, bNames, numbers)
+	return of, in, names, err
+}
+
+// newChosenGenes reads the genes that have a number; of several columns of one
+// name the first.
+func newChosenGenes(ctx context.Context, f *anndata.File, names []string, numbers map[string]int32) (*chosenGenes, error) {
+	m, err := f.X()
+	if err != nil {
+		return nil, err
+	}
+	c := &chosenGenes{place: make([]int32, len(names)), genes: len(numbers)}
+	seen := make([]bool, len(numbers))
+	for j, name := range names {
+		number, ok := numbers[name]
+		if !ok || seen[number] {
+			c.place[j] = -1
+			continue
+		}
+		c.place[j], seen[number] = number, true
+	}
+	c.expression, err = newLogNormalized(ctx, m)
+	return c, err
+}
+
+// choose keeps the n genes that vary most from cell to cell in the reference,
+// where there are more.
+func choose(ctx context.Context, r, q *chosenGenes, names []string, n int) error {
+	if len(names) <= n {
+		return nil
+	}
+	cells := func(yield func(hvg.Block) error) error {
+		return r.each(ctx, func(columns []int32, values []float32) error {
+			return yield(hvg.Block{Indptr: []int64{0, int64(len(values))}, Indices: columns, Values: values})
+		})
+	}
+	chosen, err := hvg.Select(ctx, len(names), cells, hvg.Options{Flavor: hvg.CellRanger, N: n})
+	if err != nil {
+		return err
+	}
+	numbers := make([]int32, len(names))
+	for i := range numbers {
+		numbers[i] = -1
+	}
+	for i, column := range chosen.Columns {
+		numbers[column] = int32(i)
+	}
+	for _, c := range []*chosenGenes{r, q} {
+		for j, place := range c.place {
+			if place >= 0 {
+				c.place[j] = numbers[place]
+			}
+		}
+		c.genes = n
+	}
+	return nil
+}
+
+// each calls f with the genes and values of every cell, genes ascending.
+func (c *chosenGenes) each(ctx context.Context, f func(genes []int32, values []float32) error) error {
+	var entries []geneValue
+	var genes []int32
+	return c.expression.each(ctx, func(_ int, columns []int32, values []float32) error {
+		entries = entries[:0]
+		for k, column := range columns {
+			if g := c.place[column]; g >= 0 {
+				entries = append(entries, geneValue{g, values[k]})
+			}
+		}
+		slices.SortFunc(entries, func(a, b geneValue) int { return cmp.Compare(a.gene, b.gene) })
+		genes, values = genes[:0], values[:0]
+		for _, e := range entries {
+			genes, values = append(genes, e.gene), append(values, e.value)
+		}
+		return f(genes, values)
+	})
+}
+
+type geneValue struct {
+	gene  int32
+	value float32
+}
+
+// source gives the cells to projection.
+func (c *chosenGenes) source(ctx context.Context) projection.Source {
+	return func(yield func(projection.Block) error) error {
+		b := projection.Block{Indptr: []int64{0}}
+		send := func() error {
+			part := b
+			b = projection.Block{Indptr: []int64{0}}
+			return yield(part)
+		}
+		err := c.each(ctx, func(genes []int32, values []float32) error {
+			b.Indices, b.Values = append(b.Indices, genes...), append(b.Values, values...)
+			b.Indptr = append(b.Indptr, int64(len(b.Values)))
+			if len(b.Indptr) > blockCells {
+				return send()
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return send()
+	}
+}

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/model"
+	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
+)
+
+// blockCells is how many rows are read at a time.
+const blockCells = 256
+
+// batch is a piece of work for the device: cells of one domain.
+type batch struct {
+	domain int
+	packed tokens.Packed
+	// cells has the number in the file of each cell in packed.
+	cells []int
+	// truncated counts cells, empty lists them by their number in the file.
+	truncated int
+	empty     []int
+}
+
+// Embed runs the model over the cells from to to-1. While the device works on
+// one batch (on [model.Model.InFlight] of them, where it queues work), the next
+// one is read and tokenised; no more is held, but for one batch in the making for
+// each domain of the model. progress, if not nil, is
+// called with the number of cells done, from the calling goroutine.
+//
+// It stops soon after ctx ends and then returns the context's cause.
+func (c *Cells) Embed(ctx context.Context, from, to int, progress func(done int)) (*Embeddings, error) {
+	if from < 0 || to > c.Len() || from > to {
+		return nil, &Error{c.file.Path(), fmt.Sprintf("cells %d to %d are asked for, but there are %d", from, to, c.Len())}
+	}
+	if c.unchosen != nil {
+		return nil, c.unchosen
+	}
+	m := c.engine.model
+	out := &Embeddings{From: from, To: to, Dim: m.EmbSize(), Classes: m.Classes()}
+	out.Vectors = make([]float32, (to-from)*out.Dim)
+	out.Logits = make([]float32, (to-from)*out.Classes)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	batches := make(chan batch, 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer close(batches)
+		if err := c.read(ctx, from, to, batches); err != nil {
+			cancel(err)
+		}
+	}()
+	// The reader must be gone before the file may be closed.
+	defer func() { cancel(nil); <-ended }()
+
+	// Passes run beside one another where the device wants that, and are
+	// taken in their order.
+	var running []*pass
+	defer func() {
+		cancel(nil)
+		for _, p := range running {
+			<-p.done
+		}
+	}()
+	done := 0
+	finish := func() error {
+		p := running[0]
+		<-p.done
+		running = running[1:]
+		if p.err != nil {
+			return p.err
+		}
+		out.take(p.batch, p.out)
+		if done += len(p.batch.cells); progress != nil {
+			progress(done)
+		}
+		return nil
+	}
+	for b := range batches {
+		running = append(running, start(ctx, m, b))
+		if len(running) == m.InFlight() {
+			if err := finish(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for len(running) > 0 {
+		if err := finish(); err != nil {
+			return nil, err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	slices.Sort(out.Empty)
+	return out, nil
+}
+
+// pass is a forward pass under way.
+type pass struct {
+	batch batch
+	done  chan struct{}
+	out   *model.Output
+	err   error
+}
+
+func start(ctx context.Context, m *model.Model, b batch) *pass {
+	p := &pass{batch: b, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.out, p.err = m.Forward(ctx, b.packed, model.Options{Domain: b.domain})
+	}()
+	return p
+}
+
+// take puts the results of a batch where they belong.
+func (e *Embeddings) take(b batch, res *model.Output) {
+	for i, cell := range b.cells {
+		row := cell - e.From
+		copy(e.Vectors[row*e.Dim:(row+1)*e.Dim], res.CellEmbeddings[i*e.Dim:])
+		copy(e.Logits[row*e.Classes:(row+1)*e.Classes], res.Logits[i*e.Classes:])
+	}
+	e.Tokens += int64(b.packed.Tokens())
+	e.Truncated += b.truncated
+	e.Empty = append(e.Empty, b.empty...)
+}
+
+// read tokenises the cells from to to-1 into batches of what the device likes
+// best, each of one domain, and sends them.
+func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) error {
+	t := c.tokenizer.Clone()
+	limit := c.engine.model.BatchTokens()
+	making := map[int]*batch{} // by domain
+	send := func(b *batch) error {
+		select {
+		case batches <- *b:
+			*b = batch{domain: b.domain}
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	for start := from; start < to; start += blockCells {
+		block, err := c.matrix.Rows(ctx, start, min(start+blockCells, to))
+		if err != nil {
+			return err
+		}
+		for i := range block.NRows() {
+			cell := block.From + i
+			domain := c.batches.domain(cell)
+			b := making[domain]
+			if b == nil {
+				b = &batch{domain: domain}
+				making[domain] = b
+			}
+			columns, values := block.Row(i)
+			info, err := t.Append(&b.packed, cell, columns, values)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.file.Path(), err)
+			}
+			// A cell too many would be a pass of its own.
+			if last := b.packed.Cells() - 1; last > 0 && b.packed.Tokens() > limit {
+				rest := cut(&b.packed, last)
+				if err := send(b); err != nil {
+					return err
+				}
+				b.packed = rest
+			}
+			b.cells = append(b.cells, cell)
+			if info.Truncated {
+				b.truncated++
+			}
+			if info.Empty {
+				b.empty = append(b.empty, cell)
+			}
+			if b.packed.Tokens() >= limit {
+				if err := send(b); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, domain := range slices.Sorted(maps.Keys(making)) {
+		if b := making[domain]; len(b.cells) > 0 {
+			if err := send(b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cut takes the last cell off a batch.
+func cut(p *tokens.Packed, last int) tokens.Packed {
+	at := p.Offsets[last]
+	rest := tokens.Packed{
+		IDs:     slices.Clone(p.IDs[at:]),
+		Values:  slices.Clone(p.Values[at:]),
+		Offsets: []int32{0, p.Offsets[last+1] - at},
+	}
+	p.IDs, p.Values, p.Offsets = p.IDs[:at], p.Values[:at], p.Offsets[:last+1]
+	return rest
+}

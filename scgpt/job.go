@@ -1,0 +1,209 @@
+package scgpt
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/seed-ab6af24b/troupe/agent/memo"
+	"github.com/seed-ab6af24b/troupe/retry"
+	"github.com/seed-ab6af24b/troupe/scgpt/api"
+	"github.com/seed-ab6af24b/troupe/scgpt/engine"
+	"github.com/seed-ab6af24b/troupe/scgpt/reference"
+	"github.com/seed-ab6af24b/troupe/scgpt/storage"
+)
+
+// query is what a request says about the cells of a file.
+type query struct {
+	task                        string
+	data, model, reference, out string
+	cells                       api.CellOptions
+	batchKey                    string
+	plan                        *api.Plan
+	suffix                      string // of the default output, with the dot
+	noMemo                      bool
+}
+
+// job is a query with everything that it names found and checked.
+type job struct {
+	eng *engine.Engine
+	ref *reference.Reference // nil without one
+	// in is the file, data how the request calls it, sum its SHA-256.
+	in, data, sum string
+	out           string
+	opts          engine.Options
+	plan          *api.Plan // nil where the activity embeds the cells itself
+	memo          *memo.Store
+}
+
+// resolve finds and checks what a request names, before anything is computed.
+func (a *Agent) resolve(ctx context.Context, q query) (j job, err error) {
+	j.data, j.plan, j.memo = q.data, q.plan, a.memo
+	if q.noMemo {
+		j.memo = nil
+	}
+	if q.plan != nil {
+		q.model, q.batchKey = q.plan.Model, q.plan.BatchKey
+	}
+	if j.eng, err = a.models.get(q.model); err != nil {
+		return j, err
+	}
+	task := engine.Task(q.task)
+	if q.reference != "" {
+		if j.ref, err = a.references.get(ctx, q.reference, j.eng); err != nil {
+			return j, err
+		}
+		task = engine.Embed
+	} else if task == engine.Annotate {
+		if err := canLabel(j.eng); err != nil {
+			return j, err
+		}
+	}
+	if j.opts = engineOptions(task, q.cells); j.ref != nil {
+		if j.opts, err = j.ref.QueryOptions(j.opts); err != nil {
+			return j, err
+		}
+	}
+	if task == engine.Integrate {
+		j.opts.BatchKey = q.batchKey
+	}
+	if j.in, err = a.roots.Input(q.data); err != nil {
+		return j, err
+	}
+	if j.out, err = a.output(q, j.in); err != nil {
+		return j, err
+	}
+	if j.sum, err = a.inputs.sum(ctx, j.in); err != nil {
+		return j, err
+	}
+	if q.plan == nil {
+		return j, nil
+	}
+	if j.opts, err = a.plannedOptions(*q.plan); err != nil {
+		return j, err
+	}
+	return j, checkPlan(*q.plan, j.eng, j.sum)
+}
+
+// output resolves the path of the output and makes sure that it can be written.
+func (a *Agent) output(q query, in string) (string, error) {
+	path := q.out
+	if path == "" {
+		path = filepath.Join(a.opts.Out, strings.TrimSuffix(filepath.Base(in), ".h5ad")+q.suffix)
+	}
+	out, err := a.roots.Output(path)
+	if err != nil {
+		return "", err
+	}
+	if out == in {
+		return "", retry.InvalidData.Errorf("%s: out is the input itself: choose another path", q.data)
+	}
+	return out, storage.CheckWritable(out)
+}
+
+// canLabel says both ways to get labels where there is neither.
+func canLabel(eng *engine.Engine) error {
+	if err := eng.CanLabel(); err != nil {
+		return retry.InvalidData.Errorf("%w; or name a labelled reference in reference_dataset, whose labels are transferred", err)
+	}
+	return nil
+}
+
+// checkPlan makes sure that model and input are those that the plan was made
+// with.
+func checkPlan(plan api.Plan, eng *engine.Engine, sum string) error {
+	if eng.Fingerprint() != plan.Fingerprint {
+		return retry.InvalidData.Errorf("the model %s of this worker is %s, but the analysis was planned with %s: give all workers the same models", plan.Model, eng.Fingerprint(), plan.Fingerprint)
+	}
+	if sum != plan.Input {
+		return retry.InvalidData.Errorf("%s has changed since the analysis began (SHA-256 %s, was %s): start it again", plan.ExpressionData, sum, plan.Input)
+	}
+	return nil
+}
+
+// key returns the memo key of a result of the job.
+func (j job) key(activity, device string, params any) memo.Key {
+	return memo.Key{
+		Agent: api.Domain.Name, Activity: activity, Version: Version,
+		Model: j.eng.Fingerprint(), Device: device, Input: j.sum, Params: params,
+	}
+}
+
+// provenance says where a result comes from.
+func (j job) provenance(device string) engine.Provenance {
+	return engine.Provenance{Agent: api.Domain.Name, Version: Version, Model: j.eng.Name(), Fingerprint: j.eng.Fingerprint(), Device: device}
+}
+
+// embedding is the embedding of all cells of a job.
+type embedding struct {
+	*engine.Embeddings
+	// device names the classes that computed it.
+	device string
+}
+
+// stored reads the embedding from the shard files of the job's plan. It is nil
+// without a plan.
+func (a *Agent) stored(ctx context.Context, j job) (*embedding, error) {
+	if j.plan == nil {
+		return nil, nil
+	}
+	emb, classes, err := a.readShards(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	return &embedding{emb, deviceOf(classes)}, nil
+}
+
+// memoOf returns the class that a result of the job is stored under, and where.
+// Results whose shards come from several classes are not stored: their bytes
+// depend on which worker took which shard.
+func (j job) memoOf(e *embedding) (device string, store *memo.Store) {
+	switch {
+	case e == nil:
+		return j.eng.Class(), j.memo
+	case strings.Contains(e.device, "+"):
+		return e.device, nil
+	default:
+		return e.device, j.memo
+	}
+}
+
+// deviceOf names the device classes of a result.
+func deviceOf(classes []string) string {
+	classes = slices.Clone(classes)
+	slices.Sort(classes)
+	return strings.Join(slices.Compact(classes), "+")
+}
+
+func engineOptions(task engine.Task, o api.CellOptions) engine.Options {
+	return engine.Options{
+		Task: task, Layer: o.Layer, GeneColumn: o.GeneColumn, MaxLength: o.MaxLength,
+		Cap: o.Cap, Ties: o.Ties, Seed: o.Seed, MinGeneShare: o.MinGeneShare,
+	}
+}
+
+// cellOptions is the way back: what a plan says about its cells.
+func cellOptions(o engine.Options, labelColumn string) api.CellOptions {
+	return api.CellOptions{
+		Layer: o.Layer, GeneColumn: o.GeneColumn, MaxLength: o.MaxLength,
+		Cap: o.Cap, Ties: o.Ties, Seed: o.Seed, MinGeneShare: o.MinGeneShare, LabelColumn: labelColumn,
+	}
+}
+
+// geneMatch is what a response says about the genes of a file.
+func geneMatch(cells *engine.Cells) api.GeneMatch {
+	g := cells.GeneMatch()
+	match := api.GeneMatch{
+		Total: g.Total, Matched: g.Matched, Share: g.Share,
+		UnmatchedCount: g.UnmatchedCount, Unmatched: g.Unmatched[:min(len(g.Unmatched), maxListedGenes)],
+		DuplicateCount: g.DuplicateCount, MappedFromSymbols: g.MappedFromSymbols,
+	}
+	for _, d := range g.Duplicates[:min(len(g.Duplicates), maxListedGenes)] {
+		match.Duplicates = append(match.Duplicates, d.Gene)
+	}
+	return match
+}
+
+// maxListedGenes bounds the lists of genes in a response.
+const maxListedGenes = 20

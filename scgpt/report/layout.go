@@ -1,0 +1,111 @@
+package report
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"math"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
+	"github.com/seed-ab6af24b/troupe/scgpt/projection"
+)
+
+// MaxPoints is the largest number of cells that are drawn; of more, cells evenly
+// spaced over the file are. Counts and scores are of all cells.
+const MaxPoints = 100_000
+
+// components is how many principal components are the input of UMAP, where an
+// embedding has more dimensions: scanpy's default.
+const components = 50
+
+// drawn returns the numbers of the cells that are drawn, of n.
+func drawn(n int) []int {
+	cells := make([]int, min(n, MaxPoints))
+	for i := range cells {
+		cells[i] = i * n / len(cells)
+	}
+	return cells
+}
+
+// layout is a way to arrange the cells in two dimensions.
+type layout struct {
+	Name string `json:"name"`
+	// Note says what was done, in half a sentence.
+	Note string `json:"note"`
+	// Points holds x and y of each cell, from 0 to 65535, as a base64 text of
+	// numbers of 16 bits, little-endian.
+	Points string `json:"points"`
+}
+
+// layouts arranges the cells of an embedding, chosen by their numbers.
+func layouts(ctx context.Context, embedding neighbors.Matrix, cells []int) ([]layout, error) {
+	x := neighbors.Matrix{Data: embedding.Data, Rows: embedding.Rows, Cols: embedding.Cols}
+	if len(cells) < x.Rows {
+		x = neighbors.Matrix{Data: make([]float32, 0, len(cells)*x.Cols), Rows: len(cells), Cols: x.Cols}
+		for _, i := range cells {
+			x.Data = append(x.Data, embedding.Row(i)...)
+		}
+	}
+	plane := neighbors.Matrix{Data: make([]float32, 2*x.Rows), Rows: x.Rows, Cols: 2}
+	if x.Rows > 1 {
+		k := min(components, x.Cols, x.Rows)
+		c, err := projection.PCA(ctx, projection.Dense(x), x.Cols, k, projection.Options{})
+		if err != nil {
+			return nil, err
+		}
+		scores, err := c.Transform(ctx, projection.Dense(x))
+		if err != nil {
+			return nil, err
+		}
+		for i := range x.Rows {
+			copy(plane.Data[2*i:2*i+2], scores.Row(i))
+		}
+		if x.Cols > components {
+			x = scores
+		}
+	}
+	umap, err := projection.UMAP(ctx, x, projection.UMAPOptions{})
+	if err != nil {
+		return nil, err
+	}
+	note := "15 neighbours, min_dist 0.5, seed 0"
+	if embedding.Cols > x.Cols {
+		note = "of 50 principal components; " + note
+	}
+	return []layout{
+		{Name: "UMAP", Note: note, Points: encodePoints(umap.Data)},
+		{Name: "PCA", Note: "the first two principal components", Points: encodePoints(plane.Data)},
+	}, nil
+}
+
+// encodePoints scales coordinates to 16 bits, both axes alike.
+func encodePoints(points []float32) string {
+	var low, high [2]float64
+	for axis := range 2 {
+		low[axis], high[axis] = math.Inf(1), math.Inf(-1)
+		for i := axis; i < len(points); i += 2 {
+			low[axis], high[axis] = min(low[axis], float64(points[i])), max(high[axis], float64(points[i]))
+		}
+	}
+	size := max(high[0]-low[0], high[1]-low[1])
+	values := make([]uint16, len(points))
+	for i, v := range points {
+		axis := i % 2
+		place := 0.5
+		if size > 0 {
+			// In the middle of the square, on the axis that is shorter.
+			place += (float64(v) - (low[axis]+high[axis])/2) / size
+		}
+		values[i] = uint16(math.Round(place * math.MaxUint16))
+	}
+	return encode(values)
+}
+
+// encode gives numbers as a base64 text.
+func encode(values []uint16) string {
+	bytes := make([]byte, 0, 2*len(values))
+	for _, v := range values {
+		bytes = binary.LittleEndian.AppendUint16(bytes, v)
+	}
+	return base64.StdEncoding.EncodeToString(bytes)
+}
