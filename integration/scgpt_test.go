@@ -169,7 +169,7 @@ func TestAnalysisSurvivesKillOfItsWorker(t *testing.T) {
 	c := clientTo(t, hostPort)
 	analyses := api.NewClient(c, api.TemporalConfig{TaskQueue: worker.TaskQueue})
 	ctx := within(t, 3*time.Minute)
-	id, err := analyses.StartAnalysis(ctx, api.AnalysisWorkflowRequest{ExpressionData: in, Out: out, ShardCells: shardCells})
+	id, err := analyses.StartAnalysis(ctx, api.AnalysisWorkflowRequest{ExpressionData: in, Out: out, ShardOptions: api.ShardOptions{ShardCells: shardCells}})
 	require.NoError(t, err)
 
 	require.Eventually(t, func() bool { return len(shardFiles(t, out, id)) > 0 }, patience, 5*time.Millisecond)

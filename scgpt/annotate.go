@@ -7,7 +7,6 @@ import (
 	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
-	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 	"github.com/seed-ab6af24b/troupe/scgpt/reference"
 	"github.com/seed-ab6af24b/troupe/scgpt/storage"
 )
@@ -116,11 +115,7 @@ func (a *Agent) label(ctx context.Context, j job, emb *embedding, o api.LabelOpt
 	if err != nil {
 		return nil, err
 	}
-	for i, confidence := range labels.Confidence {
-		if float64(confidence) < o.MinConfidence {
-			labels.Types[i] = neighbors.Unassigned
-		}
-	}
+	labels.Threshold(o.MinConfidence)
 	return labels, nil
 }
 

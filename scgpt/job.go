@@ -68,6 +68,8 @@ func (a *Agent) resolve(ctx context.Context, q query) (j job, err error) {
 	if task == engine.Integrate {
 		j.opts.BatchKey = q.batchKey
 	}
+	// Requests that say the same are one to the memo.
+	j.opts = j.opts.WithDefaults()
 	if j.in, err = a.roots.Input(q.data); err != nil {
 		return j, err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) genesCommand() *cobra.Command {
-	var f engineFlags
+	var f directFlags
 	var genes []string
 	var similarity bool
 	cmd := &cobra.Command{
@@ -48,7 +48,7 @@ func (a *app) genesCommand() *cobra.Command {
 				}
 			}
 			res := api.EmbeddingResponse{
-				Out: f.out, Genes: g.Genes, Missing: g.Missing, Dim: g.Dim, Model: eng.Name(), Fingerprint: eng.Fingerprint(),
+				Out: f.out, Genes: g.Genes, Missing: g.Missing, Dim: g.Dim, Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class(),
 				Vectors: slices.Collect(slices.Chunk(g.Vectors, g.Dim)),
 			}
 			if similarity {
@@ -62,8 +62,7 @@ func (a *app) genesCommand() *cobra.Command {
 			return nil
 		},
 	}
-	f.modelFlags.register(cmd)
-	cmd.Flags().StringVar(&f.model, "model", "", "folder of a model, or its name in the model folder (default: the only one there)")
+	f.registerModel(cmd)
 	cmd.Flags().StringVar(&f.out, "out", "", "an .h5ad file to write the vectors to as well, one row for each gene")
 	cmd.Flags().StringSliceVar(&genes, "genes", nil, "gene symbols, separated by commas (default: common blood markers)")
 	cmd.Flags().BoolVar(&similarity, "similarity", false, "show the cosine of each pair of genes too")

@@ -70,8 +70,8 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(
 		demo, a.serverCommand(), a.workerCommand(), a.startCommand(),
 		a.statusCommand(), a.resultCommand(), a.cancelCommand(), a.terminateCommand(), a.listCommand(),
-		a.embedCommand(), a.annotateCommand(), a.genesCommand(),
-		a.dataCommand(), a.modelCommand(),
+		a.embedCommand(), a.annotateCommand(), a.integrateCommand(), a.genesCommand(),
+		a.referenceCommand(), a.dataCommand(), a.modelCommand(),
 	)
 	return root
 }

@@ -22,7 +22,6 @@ const readyTimeout = time.Minute
 type runFlags struct {
 	worker  workerFlags
 	request requestFlags
-	memoDir string
 	keep    bool
 }
 
@@ -34,11 +33,17 @@ func (a *app) runCommand() *cobra.Command {
 		Long: "start an embedded Temporal server (or use the one at TEMPORAL_ADDRESS), run the agents scgpt and " +
 			"foogpt, analyse the cells of --data (default: the 200 pbmc68k cells in testdata), show the result, and stop.",
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.demonstrate(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.request.check(cmd); err != nil {
+				return err
+			}
+			return a.demonstrate(cmd.Context(), f)
+		},
 	}
 	f.worker.modelFlags.register(cmd)
+	f.worker.referenceFlags.register(cmd)
+	f.worker.memo.register(cmd)
 	f.request.register(cmd)
-	cmd.Flags().StringVar(&f.memoDir, "memo-dir", "", "folder of stored results (this version stores none)")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the server and its web UI open afterwards, until Ctrl-C")
 	return cmd
 }
@@ -73,7 +78,7 @@ func (a *app) demonstrate(ctx context.Context, f runFlags) (err error) {
 		return err
 	}
 	defer c.Close()
-	id, err := c.StartAnalysis(ctx, f.request.request())
+	id, err := c.StartAnalysis(ctx, f.request.analysis())
 	if err != nil {
 		return err
 	}
@@ -205,34 +210,19 @@ func agentsOf(reg *registry.Registry) string {
 // follow shows the progress of an analysis on stderr until it ends. If ctx ends
 // first, it cancels the workflow.
 func (a *app) follow(ctx context.Context, c *api.Client, id string) (api.WorkflowResult, error) {
-	type outcome struct {
-		result api.WorkflowResult
-		err    error
-	}
-	done := make(chan outcome, 1)
+	shown := make(chan struct{})
+	following, stop := context.WithCancel(ctx)
 	go func() {
-		r, err := c.Result(ctx, id)
-		done <- outcome{r, err}
+		defer close(shown)
+		a.showProgress(following, c, id)
 	}()
-	bar := newBar(a.stderr, 1)
-	ticker := time.NewTicker(250 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case o := <-done:
-			_ = bar.Finish()
-			if ctx.Err() != nil {
-				return o.result, a.cancelAnalysis(context.WithoutCancel(ctx), c, id)
-			}
-			return o.result, o.err
-		case <-ticker.C:
-			if s, err := c.Status(ctx, id); err == nil && s.Progress != nil && s.Progress.CellsTotal > 0 {
-				bar.ChangeMax(s.Progress.CellsTotal)
-				bar.Describe(s.Progress.Phase)
-				_ = bar.Set(s.Progress.CellsDone)
-			}
-		}
+	result, err := c.Result(ctx, id)
+	stop()
+	<-shown
+	if ctx.Err() != nil {
+		return result, a.cancelAnalysis(context.WithoutCancel(ctx), c, id)
 	}
+	return result, err
 }
 
 // cancelAnalysis cancels a workflow and gives it some time to clean up, while

@@ -14,6 +14,8 @@ const (
 	sampleCells = "testdata/cells/pbmc68k_test.h5ad"
 	sampleModel = "tiny_scgpt"
 	sampleDir   = "testdata/models"
+
+	sampleReferences = "testdata/references"
 )
 
 // sample finds a sample file from the working directory upwards, so that the

@@ -1,80 +1,161 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 )
 
-// requestFlags are the flags that make a request of an analysis.
+// requestFlags are the flags that make a request.
 type requestFlags struct {
-	data, out, model, reference string
-	noMemo                      bool
-	shardCells                  int
-	cells                       api.CellOptions
+	data, out, model string
+	noMemo           bool
+	shards           api.ShardOptions
+	cells            cellFlags
+	labels           labelFlags
+	batches          batchFlags
+	genes            []string
+	similarity       bool
 }
 
 func (f *requestFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.data, "data", "", "the .h5ad file with the cells")
-	cmd.Flags().StringVar(&f.out, "out", "", "the annotated copy (default: NAME.annotated.h5ad in the worker's folder out)")
+	cmd.Flags().StringVar(&f.out, "out", "", "the file to write (default: NAME.annotated.h5ad and the like in the worker's folder out)")
 	cmd.Flags().StringVar(&f.model, "model", "", "name of a model in the worker's model folder (default: the worker's)")
-	cmd.Flags().StringVar(&f.reference, "reference", "", "labelled reference to take labels from (not supported yet)")
-	cmd.Flags().IntVar(&f.shardCells, "shard-cells", 0, "cells of a shard (default: some 15 s of work)")
+	cmd.Flags().BoolVar(&f.noMemo, "no-memo", false, "compute even where a stored result would do, and store none")
+	cmd.Flags().IntVar(&f.shards.ShardCells, "shard-cells", 0, "cells of a shard (default: some 15 s of work)")
+	cmd.Flags().IntVar(&f.shards.MaxShardsInFlight, "max-shards-in-flight", 0, "shards that are scheduled at a time (default 16)")
+	cmd.Flags().StringSliceVar(&f.genes, "genes", nil, "gene symbols whose vectors are looked up, separated by commas (default: common blood markers)")
+	f.labels.register(cmd)
+	f.batches.register(cmd, "")
+	f.cells.register(cmd, "3001 for labels by a classifier, 1200 for embeddings")
+	f.cells.registerLabels(cmd)
 }
 
-func (f *requestFlags) request() api.AnalysisWorkflowRequest {
-	return api.AnalysisWorkflowRequest{
-		ExpressionData: f.data, ReferenceDataset: f.reference, Model: f.model, Out: f.out,
-		NoMemo: f.noMemo, ShardCells: f.shardCells, Cells: f.cells,
+// check finds wrong usage before anything is sent.
+func (f *requestFlags) check(cmd *cobra.Command) error {
+	for _, check := range []func() error{
+		func() error { return f.cells.check(cmd) }, f.labels.check, f.batches.check,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
+	if err := f.shards.Validate(); err != nil {
+		return usagef("%w", err)
+	}
+	return nil
+}
+
+// analysis is the request of an analysis.
+func (f *requestFlags) analysis() api.AnalysisWorkflowRequest {
+	return api.AnalysisWorkflowRequest{
+		ExpressionData: f.data, ReferenceDataset: f.labels.reference, Model: f.model, Out: f.out,
+		BatchKey: f.batches.key, NHVG: f.batches.hvg, Genes: f.genes, NoMemo: f.noMemo,
+		Cells: f.cells.CellOptions, Labels: f.labels.LabelOptions, ShardOptions: f.shards,
+	}
+}
+
+// operation is something that start can start.
+type operation struct {
+	name string
+	// data tells that it needs a file of cells.
+	data  bool
+	start func(ctx context.Context, c *api.Client, f *requestFlags) (id string, err error)
+}
+
+// operations are named as the activities that do them.
+var operations = []operation{
+	{"analysis", true, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+		return c.StartAnalysis(ctx, f.analysis())
+	}},
+	{api.AnnotateCellTypes.Name(), true, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+		return c.StartAnnotation(ctx, api.AnnotationRequest{
+			ExpressionData: f.data, ReferenceDataset: f.labels.reference, Model: f.model, Out: f.out,
+			Cells: f.cells.CellOptions, Labels: f.labels.LabelOptions, NoMemo: f.noMemo, ShardOptions: f.shards,
+		})
+	}},
+	{api.IntegrateBatches.Name(), true, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+		return c.StartIntegration(ctx, api.BatchIntegrationRequest{
+			ExpressionData: f.data, BatchKey: f.batches.key, NHVG: f.batches.hvg, Flavor: f.batches.flavor, Model: f.model, Out: f.out,
+			Cells: f.cells.CellOptions, NoMemo: f.noMemo, ShardOptions: f.shards,
+		})
+	}},
+	{api.GetGeneEmbeddings.Name(), false, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+		return c.StartGeneEmbedding(ctx, api.EmbeddingRequest{
+			Genes: f.genes, Model: f.model, IncludeSimilarity: f.similarity, Out: f.out, NoMemo: f.noMemo,
+		})
+	}},
+	{api.EmbedCells.Name(), true, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+		return c.StartCellEmbedding(ctx, api.CellEmbeddingRequest{
+			ExpressionData: f.data, Model: f.model, Out: f.out, Cells: f.cells.CellOptions, NoMemo: f.noMemo, ShardOptions: f.shards,
+		})
+	}},
+}
+
+func operationNames() string {
+	names := make([]string, len(operations))
+	for i, o := range operations {
+		names[i] = o.name
+	}
+	return strings.Join(names, ", ")
 }
 
 func (a *app) startCommand() *cobra.Command {
 	var f requestFlags
-	var operation string
+	var name string
 	cmd := &cobra.Command{
-		Use:   "start",
-		Short: "Start a workflow and print its id",
-		Args:  noArgs,
+		Use: "start", Short: "Start a workflow and print its id", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if operation != "analysis" {
-				return usagef("--operation is %q, but this version has analysis only", operation)
-			}
-			if f.data == "" {
-				return usagef("--data is missing: want the path of an .h5ad file")
-			}
-			// The worker may run in another folder.
-			for _, path := range []*string{&f.data, &f.out} {
-				if *path != "" {
-					abs, err := filepath.Abs(*path)
-					if err != nil {
-						return err
-					}
-					*path = abs
-				}
-			}
-			c, err := a.connect(cmd.Context())
-			if err != nil {
+			if err := f.check(cmd); err != nil {
 				return err
 			}
-			defer c.Close()
-			id, err := c.StartAnalysis(cmd.Context(), f.request())
-			if err != nil {
-				return err
-			}
-			if a.json {
-				a.printJSON(map[string]string{"workflow_id": id})
-			} else {
-				fmt.Fprintln(a.stdout, id)
-			}
-			return nil
+			return a.start(cmd.Context(), name, &f)
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&operation, "operation", "analysis", "what to start: analysis")
-	cmd.Flags().BoolVar(&f.noMemo, "no-memo", false, "compute even where a stored result would do")
+	cmd.Flags().StringVar(&name, "operation", operations[0].name, "what to start: "+operationNames())
+	cmd.Flags().BoolVar(&f.similarity, "similarity", false, "with get_gene_embeddings: the cosine of each pair of genes too")
 	return cmd
+}
+
+func (a *app) start(ctx context.Context, name string, f *requestFlags) error {
+	i := slices.IndexFunc(operations, func(o operation) bool { return o.name == name })
+	switch {
+	case i < 0:
+		return usagef("--operation is %q: want one of %s", name, operationNames())
+	case operations[i].data && f.data == "":
+		return usagef("--data is missing: want the path of an .h5ad file")
+	}
+	// The worker may run in another folder.
+	for _, path := range []*string{&f.data, &f.out} {
+		if *path != "" {
+			abs, err := filepath.Abs(*path)
+			if err != nil {
+				return err
+			}
+			*path = abs
+		}
+	}
+	c, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	id, err := operations[i].start(ctx, c, f)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		a.printJSON(map[string]string{"workflow_id": id})
+	} else {
+		fmt.Fprintln(a.stdout, id)
+	}
+	return nil
 }

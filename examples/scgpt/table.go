@@ -18,6 +18,9 @@ import (
 // printAnalysis prints the result of an analysis for a person.
 func (a *app) printAnalysis(r api.AnalysisWorkflowResult) {
 	a.printAnnotation(r.Annotation)
+	if r.Integration != nil {
+		a.printIntegration(*r.Integration)
+	}
 	fmt.Fprintf(a.stdout, "Gene vectors    %d marker genes of %d values each\n", len(r.GeneEmbeddings.Genes), r.GeneEmbeddings.Dim)
 }
 
@@ -54,9 +57,21 @@ func (a *app) printAnnotation(r api.AnnotationResponse) {
 	if r.EmptyCells > 0 || r.TruncatedCells > 0 {
 		fmt.Fprintf(a.stdout, "Cells           %d without a known gene, %d longer than the cap\n", r.EmptyCells, r.TruncatedCells)
 	}
+	if r.Method == api.MethodReference {
+		fmt.Fprintf(a.stdout, "Reference       %s: the share of the nearest cells that agree is the confidence\n", r.ReferenceDataset)
+	}
 	fmt.Fprintf(a.stdout, "Model           %s on %s\n", r.Model, r.Device)
+	if r.FromMemo {
+		fmt.Fprintln(a.stdout, "                a stored result of the same request (--no-memo computes anew)")
+	}
 	fmt.Fprintf(a.stdout, "Annotated copy  %s\n", shortPath(r.Out))
 	fmt.Fprintf(a.stdout, "                obs[\"predicted_labels\"], obs[\"conf_score\"], obsm[\"X_scGPT\"] added\n")
+}
+
+// printEmbedding prints an embedding of cells for a person.
+func (a *app) printEmbedding(r api.CellEmbeddingResponse) {
+	fmt.Fprintf(a.stdout, "%d cells of %d values each, by %s on %s; %d of %d genes known; obsm[\"X_scGPT\"] in %s\n",
+		r.Cells, r.Dim, r.Model, r.Device, r.GeneMatch.Matched, r.GeneMatch.Total, shortPath(r.Out))
 }
 
 // typesByCount lists predicted and true types, the most frequent first.

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
 	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/foogpt"
 	"github.com/seed-ab6af24b/troupe/registry"
 	"github.com/seed-ab6af24b/troupe/scgpt"
@@ -20,21 +25,42 @@ import (
 // workerFlags are the flags of a program that runs agents.
 type workerFlags struct {
 	modelFlags
-	agents    []string
-	isolation string
-	roots     []string
+	referenceFlags
+	agents      []string
+	isolation   string
+	memoryLimit float64 // GiB
+	roots       []string
+	memo        memoFlags
+	lease       string
+}
+
+// memoFlags say where results are kept.
+type memoFlags struct {
+	dir   string
+	bytes int64
+	none  bool
+}
+
+func (f *memoFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.dir, "memo-dir", "", "folder of stored results, which several workers may share (default: TROUPE_MEMO_DIR, else in memory)")
+	cmd.Flags().Int64Var(&f.bytes, "memo-bytes", memo.DefaultMaxBytes, "size that the folder is kept below")
 }
 
 func (f *workerFlags) register(cmd *cobra.Command) {
 	f.modelFlags.register(cmd)
+	f.referenceFlags.register(cmd)
+	f.memo.register(cmd)
+	cmd.Flags().BoolVar(&f.memo.none, "no-memo", false, "store no results, and use none")
+	cmd.Flags().StringVar(&f.lease, "lease-dir", "", "folder through which the workers of this machine share the device, one forward pass at a time (default: not)")
 	cmd.Flags().StringSliceVar(&f.agents, "agents", []string{"scgpt", "foogpt"}, "the agents to run")
-	cmd.Flags().StringVar(&f.isolation, "isolation", "none", "none: all agents in this process (process isolation is not there yet)")
+	cmd.Flags().StringVar(&f.isolation, "isolation", "none", "none: all agents in this process; process: each in its own, scgpt in one for each --device")
+	cmd.Flags().Float64Var(&f.memoryLimit, "memory-limit", 0, "GiB of memory that a process of an agent may have (default: no limit)")
 	cmd.Flags().StringSliceVar(&f.roots, "roots", []string{"."}, "folders that inputs and outputs must lie in")
 }
 
 func (f *modelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.models, "models", "", "folder of the models (default: TROUPE_MODELS, else the sample models)")
-	cmd.Flags().StringVar(&f.device, "device", "cpu", "device: "+strings.Join(compute.Drivers(), ", ")+" or auto")
+	cmd.Flags().StringVar(&f.device, "device", "cpu", "device: "+strings.Join(compute.Drivers(), ", ")+" or auto; several, joined by commas, for worker --isolation process")
 	cmd.Flags().StringVar(&f.precision, "precision", string(compute.FP32), "precision of the products: fp32")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads of a CPU device (default: all)")
 }
@@ -60,8 +86,12 @@ func (a *app) workerCommand() *cobra.Command {
 // work runs the agents until ctx ends, and says when they are ready. It ends
 // before that if none of them will ever be.
 func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) error {
+	if registry.IsChild() {
+		return reg.Run(ctx) // the parent says the rest
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { cutAtSignal(reg) })()
 	ready := make(chan struct{})
 	go func() {
 		defer close(ready)
@@ -76,6 +106,14 @@ func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) 
 	err := reg.Run(ctx)
 	<-ready
 	return err
+}
+
+// cutAtSignal cuts the stop that is under way when another signal comes.
+func cutAtSignal(reg *registry.Registry) {
+	second := make(chan os.Signal, 1)
+	signal.Notify(second, os.Interrupt, syscall.SIGTERM)
+	<-second
+	reg.Cut()
 }
 
 // allFailed reports whether every agent has failed for good.
@@ -95,12 +133,21 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	if f.isolation != "none" {
-		return nil, usagef("--isolation is %q, but this version has none only", f.isolation)
-	}
-	if len(f.agents) == 0 {
+	devices := strings.Split(f.device, ",")
+	switch {
+	case f.isolation != "none" && f.isolation != "process":
+		return nil, usagef("--isolation is %q: want none or process", f.isolation)
+	case f.isolation == "none" && f.memoryLimit != 0:
+		return nil, usagef("--memory-limit is for --isolation process")
+	case f.isolation == "none" && len(devices) > 1:
+		return nil, usagef("--device is %q, but several devices need --isolation process", f.device)
+	case f.memoryLimit < 0:
+		return nil, usagef("--memory-limit is %v: want GiB", f.memoryLimit)
+	case len(f.agents) == 0:
 		return nil, usagef("--agents is empty: want scgpt, foogpt or both")
 	}
+	// In a process of its own an agent has the device that its parent chose.
+	f.device = registry.Device(devices[0])
 	reg := registry.New(registry.Options{
 		Logger: a.logger(),
 		ClientOptions: func(o *client.Options) {
@@ -118,9 +165,25 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 		if err != nil {
 			return nil, err
 		}
-		errs = append(errs, reg.Register(ag, registry.InProcess()))
+		errs = append(errs, reg.Register(ag, f.isolate(name, devices)))
 	}
 	return reg, errors.Join(errs...)
+}
+
+// isolate says where an agent runs.
+func (f workerFlags) isolate(agentName string, devices []string) registry.AgentOption {
+	if f.isolation == "none" {
+		return registry.InProcess()
+	}
+	limit := int64(f.memoryLimit * (1 << 30))
+	if agentName != "scgpt" {
+		return registry.Process(registry.ProcessOptions{MemoryLimit: limit})
+	}
+	var each []registry.ProcessOptions
+	for _, device := range devices {
+		each = append(each, registry.ProcessOptions{Device: device, MemoryLimit: limit})
+	}
+	return registry.Process(each...)
 }
 
 func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
@@ -133,9 +196,15 @@ func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
 		if err != nil {
 			return nil, err
 		}
+		// Without a clone there are no sample references, and that is fine.
+		references, err := f.referenceFolder()
+		if err != nil {
+			references = ""
+		}
 		return scgpt.New(scgpt.Options{
-			Models: dir, DefaultModel: fallback,
-			Device: f.device, Precision: compute.Precision(f.precision), Threads: f.threads,
+			Models: dir, DefaultModel: fallback, References: references,
+			Device: f.device, Precision: compute.Precision(f.precision), Threads: f.threads, Lease: f.lease,
+			Memo: cmp.Or(f.memo.dir, os.Getenv("TROUPE_MEMO_DIR")), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
 			Roots: f.roots, Logger: a.logger(),
 		}), nil
 	default:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -36,7 +37,10 @@ func (a *app) statusCommand() *cobra.Command {
 		}
 		fmt.Fprintf(a.stdout, "%s  %s  started %s", s.WorkflowID, s.Status, s.Started.Local().Format(time.DateTime))
 		if p := s.Progress; p != nil {
-			fmt.Fprintf(a.stdout, "  %s: %d of %d cells, %d of %d shards", p.Phase, p.CellsDone, p.CellsTotal, p.ShardsDone, p.ShardsTotal)
+			fmt.Fprintf(a.stdout, "  %s: %d of %d cells, %d of %d shards", phaseOf(*p), p.CellsDone, p.CellsTotal, p.ShardsDone, p.ShardsTotal)
+			if p.Estimate != nil && s.Status == api.StatusRunning {
+				fmt.Fprintf(a.stdout, "\n  estimate: %s", estimate(*p.Estimate))
+			}
 		}
 		fmt.Fprintln(a.stdout)
 		for _, t := range s.Attempts {
@@ -48,12 +52,12 @@ func (a *app) statusCommand() *cobra.Command {
 
 func (a *app) resultCommand() *cobra.Command {
 	var wait bool
-	cmd := a.withClient("result", "Show the result of an analysis", func(cmd *cobra.Command, c *api.Client, id string) error {
-		get := c.ResultNow
+	cmd := a.withClient("result", "Show the result of a workflow", func(cmd *cobra.Command, c *api.Client, id string) error {
+		get := api.WaitNow[json.RawMessage]
 		if wait {
-			get = c.Result
+			get = api.Wait[json.RawMessage]
 		}
-		r, err := get(cmd.Context(), id)
+		r, err := get(cmd.Context(), c, id)
 		if err != nil {
 			return err
 		}
@@ -61,11 +65,38 @@ func (a *app) resultCommand() *cobra.Command {
 			a.printJSON(r)
 			return nil
 		}
-		a.printAnalysis(*r.Result)
-		return nil
+		return a.printResult(r)
 	})
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the workflow has ended")
 	return cmd
+}
+
+// printResult prints what a workflow of any type returned, for a person.
+func (a *app) printResult(r api.Outcome[json.RawMessage]) error {
+	switch r.Type {
+	case api.Analysis.Name():
+		return show(*r.Result, a.printAnalysis)
+	case api.Annotation.Name():
+		return show(*r.Result, a.printAnnotation)
+	case api.Integration.Name():
+		return show(*r.Result, a.printIntegration)
+	case api.CellEmbedding.Name():
+		return show(*r.Result, a.printEmbedding)
+	case api.GeneEmbedding.Name():
+		return show(*r.Result, a.printGenes)
+	default:
+		fmt.Fprintln(a.stdout, string(*r.Result))
+		return nil
+	}
+}
+
+func show[T any](data json.RawMessage, print func(T)) error {
+	var v T
+	if err := json.Unmarshal(data, &v); err != nil {
+		return fmt.Errorf("the result is not that of this program's version: %w", err)
+	}
+	print(v)
+	return nil
 }
 
 func (a *app) cancelCommand() *cobra.Command {
@@ -120,7 +151,7 @@ func (a *app) listCommand() *cobra.Command {
 				return nil
 			}
 			for _, s := range list {
-				fmt.Fprintf(a.stdout, "%-28s %-16s %s\n", s.WorkflowID, s.Status, s.Started.Local().Format(time.DateTime))
+				fmt.Fprintf(a.stdout, "%-28s %-28s %-16s %s\n", s.WorkflowID, s.Type, s.Status, s.Started.Local().Format(time.DateTime))
 			}
 			return nil
 		},

@@ -88,8 +88,7 @@ type AnnotationResponse struct {
 
 	Cells int `json:"cells"`
 	// EmptyCells counts the cells in which no gene of the vocabulary is
-	// expressed: a classifier's label rests on <cls> alone, and a reference
-	// leaves them unassigned.
+	// expressed: they are unassigned.
 	EmptyCells int `json:"empty_cells"`
 	// TruncatedCells counts the cells longer than the cap.
 	TruncatedCells int       `json:"truncated_cells"`

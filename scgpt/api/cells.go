@@ -25,7 +25,7 @@ type CellOptions struct {
 	// accuracy; empty means celltype or cell_type where there is one.
 	LabelColumn string `json:"label_column,omitempty"`
 	// MinGeneShare is the smallest share of the file's genes that must be
-	// in the model's vocabulary; 0 means 0.5.
+	// in the model's vocabulary; 0 means 0.5, and -1 any.
 	MinGeneShare float64 `json:"min_gene_share,omitempty"`
 }
 
@@ -38,8 +38,8 @@ func (o CellOptions) Validate() error {
 		return fmt.Errorf("cap is %q: want even, first, highest or seeded", o.Cap)
 	case !oneOf(o.Ties, "", "mid", "left", "seeded"):
 		return fmt.Errorf("ties is %q: want mid, left or seeded", o.Ties)
-	case !(o.MinGeneShare >= 0 && o.MinGeneShare <= 1):
-		return fmt.Errorf("min_gene_share is %v: want 0 to 1", o.MinGeneShare)
+	case !(o.MinGeneShare >= 0 && o.MinGeneShare <= 1 || o.MinGeneShare == -1):
+		return fmt.Errorf("min_gene_share is %v: want 0 to 1, or -1 for any", o.MinGeneShare)
 	}
 	return nil
 }

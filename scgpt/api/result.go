@@ -12,7 +12,9 @@ import (
 type Outcome[T any] struct {
 	WorkflowID string `json:"workflow_id"`
 	RunID      string `json:"run_id"`
-	Status     string `json:"status"`
+	// Type is the workflow's.
+	Type   string `json:"type"`
+	Status string `json:"status"`
 	// Result is nil while the workflow runs.
 	Result   *T         `json:"result"`
 	Started  time.Time  `json:"started"`
@@ -24,7 +26,7 @@ type WorkflowResult = Outcome[AnalysisWorkflowResult]
 
 func outcomeOf[T any](s WorkflowStatus, result *T) Outcome[T] {
 	return Outcome[T]{
-		WorkflowID: s.WorkflowID, RunID: s.RunID, Status: s.Status,
+		WorkflowID: s.WorkflowID, RunID: s.RunID, Type: s.Type, Status: s.Status,
 		Result: result, Started: s.Started, Finished: s.Closed,
 	}
 }

@@ -63,10 +63,19 @@ func (e *Engine) Label(emb *Embeddings) (*Labels, error) {
 	return l, nil
 }
 
+// Threshold makes the cells with less confidence than the least [Unassigned].
+func (l *Labels) Threshold(least float64) {
+	for i, confidence := range l.Confidence {
+		if float64(confidence) < least {
+			l.Types[i] = Unassigned
+		}
+	}
+}
+
 // Summary counts labels.
 type Summary struct {
 	// Types are those given, in alphabetical order, without
-	// neighbors.Unassigned, which Counts has too.
+	// [Unassigned], which Counts has too.
 	Types  []string
 	Counts map[string]int
 	// MeanConfidence is the mean over all cells, TypeConfidence that over the
@@ -91,7 +100,7 @@ func (l *Labels) Summary() Summary {
 		s.TypeConfidence[t] /= float64(n)
 	}
 	s.Types = slices.AppendSeq([]string{}, maps.Keys(s.Counts))
-	s.Types = slices.DeleteFunc(s.Types, func(t string) bool { return t == neighbors.Unassigned })
+	s.Types = slices.DeleteFunc(s.Types, func(t string) bool { return t == Unassigned })
 	slices.Sort(s.Types)
 	return s
 }
