@@ -98,14 +98,11 @@ func (l *loader) matrix(name string, out, in int) compute.Matrix {
 }
 
 // linear is a fully connected layer.
-type linear struct {
-	weight compute.Matrix
-	bias   compute.Tensor
-}
+type linear = compute.Linear
 
-// linear loads name.weight (out × in) and name.bias.
+// linear loads name.Weight (out × in) and name.bias.
 func (l *loader) linear(name string, out, in int) linear {
-	return linear{l.matrix(name+".weight", out, in), l.vector(name+".bias", out)}
+	return linear{Weight: l.matrix(name+".weight", out, in), Bias: l.vector(name+".bias", out)}
 }
 
 func (l *loader) norm(name string, n int) compute.Norm {

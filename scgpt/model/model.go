@@ -83,7 +83,7 @@ func (m *Model) Classes() int {
 	if m.classifier == nil {
 		return 0
 	}
-	return m.classifier.out.weight.Out()
+	return m.classifier.out.Weight.Out()
 }
 
 // Domains returns how many domains [Options.Domain] may choose from, 0 when

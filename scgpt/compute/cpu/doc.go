@@ -9,5 +9,19 @@
 // device's name ("cpu:avx2") or in the environment variable TROUPE_CPU; the
 // name goes before the variable.
 //
+// # Precision
+//
+// Products are in float32 unless the options ask for less, and are never
+// lowered by themselves. "bf16" rounds the factors of all products to bfloat16
+// and takes AVX512_BF16: the class is "cpu/avx512bf16/bf16". "bf16x3" multiplies
+// three times, what rounding leaves and what it takes off, and is nearly as
+// exact as float32. With AVX512_BF16 it is slower than float32, and is had only
+// by name ("cpu:avx512bf16"). Sums, softmax and norms are float32 in all.
+//
+// The bits of a bfloat16 product's sum are those that the processor's
+// instruction gives; makers of processors may differ in its inner rounding.
+//
+// # The same bytes everywhere
+//
 // "cpu/generic/fp32" gives the same bytes on every architecture.
 package cpu

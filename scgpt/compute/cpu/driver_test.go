@@ -79,4 +79,10 @@ func TestOpenPrecision(t *testing.T) {
 			require.ErrorContains(t, err, "this processor and build have "+cmp.Or(kernel.Features(), "none"))
 		}
 	}
+	for _, set := range kernel.Unlisted() {
+		dev, err := compute.Open("cpu:"+set.Name, compute.Options{Precision: compute.Precision(set.Precision)})
+		require.NoError(t, err, "by name")
+		require.Equal(t, "cpu/"+set.Name+"/"+set.Precision, dev.Class())
+		require.NoError(t, dev.Close())
+	}
 }

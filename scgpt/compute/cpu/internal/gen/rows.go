@@ -71,10 +71,7 @@ func exp2(v vectors) func(x reg.VecVirtual) {
 			VFMADD213PS(c[i], x, p)
 		}
 		VFMADD213PS(one, x, p)
-		// 2^whole goes into the exponent.
-		VCVTPS2DQ(whole, whole)
-		VPSLLD(Imm(23), whole, whole)
-		VPADDD(whole, p, x)
+		v.scale2(p, whole, x)
 	}
 }
 

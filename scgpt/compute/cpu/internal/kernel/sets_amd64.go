@@ -49,8 +49,7 @@ func Features() string {
 }
 
 // Unlisted returns sets that this processor can run, but that would be slower
-// than one of a higher precision: bf16x3 on AVX512_BF16. They are there to be
-// tested.
+// than one of a higher precision: bf16x3 on AVX512_BF16.
 func Unlisted() []*Set {
 	if slices.Contains(Sets(), avx512bf16) {
 		s := *avx512bf16
