@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,15 +67,25 @@ func run(s settings) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	shape := checkpointtest.FullSize(60_697)
+	var vocab []byte
+	if s.vocab != "" {
+		if vocab, err = os.ReadFile(s.vocab); err != nil {
+			return err
+		}
+		var ids map[string]int
+		if err := json.Unmarshal(vocab, &ids); err != nil {
+			return fmt.Errorf("%s: %w", s.vocab, err)
+		}
+		for _, special := range []string{"<pad>", "<cls>", "<eoc>"} {
+			ids[special] = 0
+		}
+		shape.Vocab = len(ids)
+	}
 	if err := shape.Write(dir); err != nil {
 		return err
 	}
-	if s.vocab != "" {
-		data, err := os.ReadFile(s.vocab)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(dir+"/vocab.json", data, 0o644); err != nil {
+	if vocab != nil {
+		if err := os.WriteFile(filepath.Join(dir, "vocab.json"), vocab, 0o644); err != nil {
 			return err
 		}
 	}
