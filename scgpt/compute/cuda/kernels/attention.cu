@@ -20,6 +20,8 @@
 // launch: attention_bf16_{16,32,64} BM=128 threads=128, _128 BM=64 threads=128; shared = 512·HD
 // launch: attention_tf32_{16,32,64} BM=128 threads=128, _128 BM=64 threads=128; shared = 512·HD + 5120
 // launch: attention_fp32_{16,32,64,128} BM=64 threads=256; shared = 256·(max(HD, 64) + 4) + 512·(HD + 4)
+// launch: attention_fp32_wide_64 BM=128 threads=256 shared=104448
+// launch: attention_wgmma_64 BM=128 threads=256 shared=65536
 
 typedef long long i64;
 
@@ -33,9 +35,9 @@ typedef long long i64;
 
 #ifndef TROUPE_SIMULATION // which has these as C++
 
-#ifdef TENSOR_CORES
-
 __device__ __forceinline__ unsigned shared_address(const void* p) { return (unsigned)__cvta_generic_to_shared(p); }
+
+#ifdef TENSOR_CORES
 
 // cp_async16 starts the copy of 16 bytes into shared memory, zeros where !valid.
 __device__ __forceinline__ void cp_async16(void* shared, const void* global, bool valid) {
@@ -82,6 +84,14 @@ __device__ __forceinline__ unsigned pack_bf16(float lo, float hi) {
 	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
 	return r;
 }
+
+#else // before compute capability 8.0 a copy is a load and a store
+
+__device__ __forceinline__ void cp_async16(void* shared, const void* global, bool valid) {
+	*(uint4*)shared = valid ? *(const uint4*)global : make_uint4(0, 0, 0, 0);
+}
+__device__ __forceinline__ void cp_async_commit() {}
+template <int N> __device__ __forceinline__ void cp_async_wait() {}
 
 #endif
 
@@ -193,6 +203,39 @@ __device__ __forceinline__ float quad_sum(float v) {
 	return v + __shfl_xor_sync(0xffffffffu, v, 2);
 }
 
+// Loader copies a matrix to shared memory, tile by tile: what it leaves over of
+// a tile of KEYS rows becomes zeros. Each thread copies the same chunk of every
+// STEP-th row.
+template <class T, int HD, int KEYS, int THREADS>
+struct Loader {
+	static constexpr int CHUNK = 16 / sizeof(T), CHUNKS = HD / CHUNK, STEP = THREADS / CHUNKS;
+	static_assert(KEYS % STEP == 0, "threads take whole rows");
+	const T* from;
+	i64 step;
+	int left; // rows, less those above the thread's first
+
+	__device__ __forceinline__ Loader(const T* matrix, i64 ld, int rows)
+	    : from(matrix + threadIdx.x / CHUNKS * ld + threadIdx.x % CHUNKS * CHUNK), step(STEP * ld), left(rows - (int)threadIdx.x / CHUNKS) {}
+
+	template <class To> __device__ __forceinline__ void next(To& tile) {
+		for (int i = 0; i < KEYS / STEP; i++) {
+			cp_async16(tile.at(threadIdx.x / CHUNKS + i * STEP, threadIdx.x % CHUNKS), from, i * STEP < left);
+			from += step;
+		}
+		left -= KEYS;
+	}
+};
+
+// FloatTile is KEYS rows of HD floats, each followed by PAD floats that keep rows
+// in different banks.
+template <int HD, int KEYS, int PAD>
+struct FloatTile {
+	float x[KEYS * (HD + PAD)];
+
+	__device__ __forceinline__ float* column(int row, int column) { return x + row * (HD + PAD) + column; }
+	__device__ __forceinline__ float* at(int row, int chunk) { return column(row, chunk * 4); }
+};
+
 #ifdef TENSOR_CORES
 
 // Of a warp's M·16 queries, lane l has rows l/4 and l/4+8 of each group of 16;
@@ -259,29 +302,6 @@ struct Tile {
 	__device__ __forceinline__ unsigned short* at(int row, int chunk) {
 		constexpr int chunks = HD / 8, rows = chunks < 8 ? 8 / chunks : 1; // rows in 128 bytes
 		return x + row * HD + (chunk ^ (row / rows & (chunks < 8 ? chunks - 1 : 7))) * 8;
-	}
-};
-
-// Loader copies a matrix to shared memory, tile by tile: what it leaves over of
-// a tile of KEYS rows becomes zeros. Each thread copies the same chunk of every
-// STEP-th row.
-template <class T, int HD, int KEYS, int THREADS>
-struct Loader {
-	static constexpr int CHUNK = 16 / sizeof(T), CHUNKS = HD / CHUNK, STEP = THREADS / CHUNKS;
-	static_assert(KEYS % STEP == 0, "threads take whole rows");
-	const T* from;
-	i64 step;
-	int left; // rows, less those above the thread's first
-
-	__device__ __forceinline__ Loader(const T* matrix, i64 ld, int rows)
-	    : from(matrix + threadIdx.x / CHUNKS * ld + threadIdx.x % CHUNKS * CHUNK), step(STEP * ld), left(rows - (int)threadIdx.x / CHUNKS) {}
-
-	template <class To> __device__ __forceinline__ void next(To& tile) {
-		for (int i = 0; i < KEYS / STEP; i++) {
-			cp_async16(tile.at(threadIdx.x / CHUNKS + i * STEP, threadIdx.x % CHUNKS), from, i * STEP < left);
-			from += step;
-		}
-		left -= KEYS;
 	}
 };
 
@@ -502,16 +522,6 @@ __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq
 
 #endif
 
-// FloatTile is KEYS rows of HD floats, each followed by PAD floats that keep rows
-// in different banks.
-template <int HD, int KEYS, int PAD>
-struct FloatTile {
-	float x[KEYS * (HD + PAD)];
-
-	__device__ __forceinline__ float* column(int row, int column) { return x + row * (HD + PAD) + column; }
-	__device__ __forceinline__ float* at(int row, int chunk) { return column(row, chunk * 4); }
-};
-
 // The order of the columns of a and the rows of b within an mma is free as long
 // as both agree, and so is which column of the result stands for which. Here
 // loads of four floats in a row serve several products:
@@ -636,53 +646,65 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 
 #endif // TENSOR_CORES
 
-// In float32, without tensor cores: 256 threads as 16 × 16 take 64 queries and
+// In float32, without tensor cores: 256 threads as 16 × 16 take R·16 queries and
 // tiles of 64 keys. Thread (x, y) has queries y, y+16, … and keys x, x+16, … of the
-// scores, and columns 4·x… of the result, in runs of 64.
-template <int HD>
+// scores, and columns 4·x… of the result, in runs of 64. With 8 rows a thread,
+// copies overlap the computation; with 4, weights take the place of the keys, for
+// multiprocessors with little shared memory.
+template <int HD, int R>
 __device__ __forceinline__ void attention_fp32(const float* q, i64 ldq, const float* k, const float* v, i64 ldkv, float* out, i64 ldo, int4 item, float to_log2) {
-	constexpr int N = 64, LD = HD + 4, LDP = N + 4, COLUMNS = (HD + 63) / 64;
-	constexpr int KEYS = N * (HD > N ? LD : LDP); // weights take the place of the keys
+	constexpr int N = 64, COLUMNS = (HD + 63) / 64;
+	constexpr bool OVERLAY = R < 8;
+	typedef FloatTile<HD, N, 4> KeyTile;
+	typedef FloatTile<N, R * 16, 4> WeightTile;
 	extern __shared__ uint4 shared[];
-	float* keys = (float*)shared;
-	float* values = keys + KEYS;
-	float* queries = values + N * LD;
+	FloatTile<HD, R * 16, 4>& queries = *(FloatTile<HD, R * 16, 4>*)shared;
+	KeyTile& values = *(KeyTile*)(&queries + 1);
+	KeyTile& keys = *(&values + 1);
+	WeightTile& weights = OVERLAY ? *(WeightTile*)&keys : *(WeightTile*)(&keys + 1);
 	const int x = threadIdx.x % 16, y = threadIdx.x / 16;
 	q += item.z * ldq + blockIdx.y * HD;
 	out += item.z * ldo + blockIdx.y * HD;
 	k += item.x * ldkv + blockIdx.y * HD;
 	v += item.x * ldkv + blockIdx.y * HD;
 
-	auto load = [](float* to, const float* from, i64 ld, int n) {
-		constexpr int chunks = HD / 4;
-		for (int i = threadIdx.x; i < N * chunks; i += 256) {
-			int row = i / chunks, column = i % chunks * 4;
-			*(float4*)(to + row * LD + column) = row < n ? *(const float4*)(from + row * ld + column) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-		}
-	};
-	load(queries, q, ldq, item.w);
-	Softmax soft[4];
-	float o[4][COLUMNS][4];
-	for (int i = 0; i < 4; i++) {
+	Loader<float, HD, R * 16, 256>(q, ldq, item.w).next(queries);
+	Loader<float, HD, N, 256> next_keys(k, ldkv, item.y), next_values(v, ldkv, item.y);
+	if (!OVERLAY) next_keys.next(keys);
+	cp_async_commit();
+	Softmax soft[R];
+	float o[R][COLUMNS][4];
+#pragma unroll
+	for (int i = 0; i < R; i++) {
+#pragma unroll
 		for (int c = 0; c < COLUMNS; c++) {
 			for (int j = 0; j < 4; j++) o[i][c][j] = 0.0f;
 		}
 	}
 	for (int k0 = 0; k0 < item.y; k0 += N) {
-		__syncthreads(); // nobody reads the tile before any more
-		load(keys, k + k0 * ldkv, ldkv, item.y - k0);
-		load(values, v + k0 * ldkv, ldkv, item.y - k0);
-		__syncthreads();
-		float s[4][4];
-		for (int i = 0; i < 4; i++) {
+		if (OVERLAY) {
+			__syncthreads(); // nobody reads the weights any more
+			next_keys.next(keys);
+			cp_async_commit();
+		}
+		cp_async_wait<0>();
+		__syncthreads(); // the keys are there, and nobody reads the values before
+		next_values.next(values);
+		cp_async_commit();
+		float s[R][4];
+#pragma unroll
+		for (int i = 0; i < R; i++) {
 			for (int j = 0; j < 4; j++) s[i][j] = 0.0f;
 		}
-#pragma unroll 4
+#pragma unroll 1
 		for (int d = 0; d < HD; d += 4) {
 			float4 b[4];
-			for (int j = 0; j < 4; j++) b[j] = *(const float4*)(keys + (x + 16 * j) * LD + d);
-			for (int i = 0; i < 4; i++) {
-				float4 a = *(const float4*)(queries + (y + 16 * i) * LD + d);
+#pragma unroll
+			for (int j = 0; j < 4; j++) b[j] = *(const float4*)keys.column(x + 16 * j, d);
+#pragma unroll
+			for (int i = 0; i < R; i++) {
+				float4 a = *(const float4*)queries.column(y + 16 * i, d);
+#pragma unroll
 				for (int j = 0; j < 4; j++) {
 					s[i][j] = fmaf(a.x, b[j].x, s[i][j]);
 					s[i][j] = fmaf(a.y, b[j].y, s[i][j]);
@@ -691,35 +713,44 @@ __device__ __forceinline__ void attention_fp32(const float* q, i64 ldq, const fl
 				}
 			}
 		}
-		for (int i = 0; i < 4; i++) {
+		cp_async_wait<0>();
+		__syncthreads(); // the values are there, and nobody reads the keys any more
+		if (!OVERLAY && k0 + N < item.y) {
+			next_keys.next(keys);
+			cp_async_commit();
+		}
+#pragma unroll
+		for (int i = 0; i < R; i++) {
 			float most = MINUS_INFINITY;
+#pragma unroll
 			for (int j = 0; j < 4; j++) {
 				if (k0 + x + 16 * j >= item.y) s[i][j] = MINUS_INFINITY;
 				most = fmaxf(most, s[i][j]);
 			}
 			for (int w = 1; w < 16; w *= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, w));
 			float factor = soft[i].raise(most, to_log2);
+#pragma unroll
 			for (int c = 0; c < COLUMNS; c++) {
 				for (int j = 0; j < 4; j++) o[i][c][j] *= factor;
 			}
-			for (int j = 0; j < 4; j++) s[i][j] = soft[i].weight(s[i][j], to_log2);
-		}
-		__syncthreads(); // all have read the keys
-		float* weights = keys;
-		for (int i = 0; i < 4; i++) {
-			for (int j = 0; j < 4; j++) weights[(y + 16 * i) * LDP + x + 16 * j] = s[i][j];
+#pragma unroll
+			for (int j = 0; j < 4; j++) *weights.column(y + 16 * i, x + 16 * j) = soft[i].weight(s[i][j], to_log2);
 		}
 		__syncwarp(); // a row's weights come from the half warp that uses them
-#pragma unroll 4
+#pragma unroll 1
 		for (int d = 0; d < N; d += 4) {
-			float4 a[4];
-			for (int i = 0; i < 4; i++) a[i] = *(const float4*)(weights + (y + 16 * i) * LDP + d);
+			float4 a[R];
+#pragma unroll
+			for (int i = 0; i < R; i++) a[i] = *(const float4*)weights.column(y + 16 * i, d);
+#pragma unroll
 			for (int c = 0; c < COLUMNS; c++) {
 				int column = c * 64 + x * 4;
 				if (HD % 64 && column >= HD) continue;
+#pragma unroll
 				for (int e = 0; e < 4; e++) {
-					float4 b = *(const float4*)(values + (d + e) * LD + column);
-					for (int i = 0; i < 4; i++) {
+					float4 b = *(const float4*)values.column(d + e, column);
+#pragma unroll
+					for (int i = 0; i < R; i++) {
 						float w = e == 0 ? a[i].x : e == 1 ? a[i].y : e == 2 ? a[i].z : a[i].w;
 						o[i][c][0] = fmaf(w, b.x, o[i][c][0]);
 						o[i][c][1] = fmaf(w, b.y, o[i][c][1]);
@@ -730,12 +761,14 @@ __device__ __forceinline__ void attention_fp32(const float* q, i64 ldq, const fl
 			}
 		}
 	}
-	for (int i = 0; i < 4; i++) {
+#pragma unroll
+	for (int i = 0; i < R; i++) {
 		float sum = soft[i].sum;
 		for (int w = 1; w < 16; w *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, w);
 		float inverse = 1.0f / sum;
 		int row = y + 16 * i;
 		if (row >= item.w) continue;
+#pragma unroll
 		for (int c = 0; c < COLUMNS; c++) {
 			int column = c * 64 + x * 4;
 			if (HD % 64 && column >= HD) continue;
@@ -757,7 +790,7 @@ __device__ __forceinline__ void attention_fp32(const float* q, i64 ldq, const fl
 #endif
 #define KERNELS(HD, M)                                                                                                       \
 	KERNELS_TENSOR(HD, M)                                                                                                    \
-	extern "C" __global__ void __launch_bounds__(256) attention_fp32_##HD(PARAMETERS) { attention_fp32<HD>(ARGUMENTS(float)); }
+	extern "C" __global__ void __launch_bounds__(256) attention_fp32_##HD(PARAMETERS) { attention_fp32<HD, 4>(ARGUMENTS(float)); }
 
 #if !defined(HEAD_DIM) || HEAD_DIM == 16
 KERNELS(16, 2)
@@ -767,6 +800,7 @@ KERNELS(32, 2)
 #endif
 #if !defined(HEAD_DIM) || HEAD_DIM == 64
 KERNELS(64, 2)
+extern "C" __global__ void __launch_bounds__(256, 2) attention_fp32_wide_64(PARAMETERS) { attention_fp32<64, 8>(ARGUMENTS(float)); }
 #ifdef WARPGROUPS
 extern "C" __global__ void __launch_bounds__(256, 2) attention_wgmma_64(PARAMETERS) { attention_wgmma<2, 64, 4>(ARGUMENTS(unsigned short)); }
 extern "C" __global__ void __launch_bounds__(256, 1) attention_wgmma_64_b(PARAMETERS) { attention_wgmma<2, 128, 3>(ARGUMENTS(unsigned short)); }
