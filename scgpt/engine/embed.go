@@ -24,6 +24,18 @@ type batch struct {
 	empty     []int
 }
 
+// add appends a cell.
+func (b *batch) add(cell int, p tokens.Packed, info tokens.CellInfo) {
+	b.packed.Add(p)
+	b.cells = append(b.cells, cell)
+	if info.Truncated {
+		b.truncated++
+	}
+	if info.Empty {
+		b.empty = append(b.empty, cell)
+	}
+}
+
 // Embed runs the model over the cells from to to-1. While the device works on
 // one batch, the next one is read and tokenised; no more is held, but for one
 // batch in the making for each domain of the model. progress, if not nil, is
@@ -91,6 +103,7 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 	t := c.tokenizer.Clone()
 	limit := c.engine.model.BatchTokens()
 	making := map[int]*batch{} // by domain
+	var next tokens.Packed
 	send := func(b *batch) error {
 		select {
 		case batches <- *b:
@@ -114,22 +127,19 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 				making[domain] = b
 			}
 			columns, values := block.Row(i)
-			info, err := t.Append(&b.packed, cell, columns, values)
+			next.Reset()
+			info, err := t.Append(&next, cell, columns, values)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.file.Path(), err)
 			}
-			b.cells = append(b.cells, cell)
-			if info.Truncated {
-				b.truncated++
-			}
-			if info.Empty {
-				b.empty = append(b.empty, cell)
-			}
-			if b.packed.Tokens() >= limit {
+			// A batch that is a little too large would be cut into a large
+			// and a small piece.
+			if len(b.cells) > 0 && b.packed.Tokens()+info.Tokens > limit {
 				if err := send(b); err != nil {
 					return err
 				}
 			}
+			b.add(cell, next, info)
 		}
 	}
 	for _, domain := range slices.Sorted(maps.Keys(making)) {
