@@ -157,9 +157,12 @@ __device__ __forceinline__ unsigned long long matrix_descriptor(unsigned address
 
 #define MINUS_INFINITY __int_as_float(0xff800000)
 
-// round_tf32 rounds to the nearest tf32, ties away from zero: tensor cores drop
-// the lower 13 bits. An addition is cheaper than the conversion.
-__device__ __forceinline__ unsigned round_tf32(float f) { return __float_as_uint(f) + 0x1000; }
+// to_tf32 prepares a number for a product in tf32. Tensor cores drop the lower 13
+// bits, which alone would make every number smaller. cvt.rna costs two to three
+// instructions; a factor costs one, keeps NaN and infinity, leaves what tf32 can
+// represent as it is, and makes up for the loss on average: the error is 0.31 of
+// the last place (root mean square), where rounding to the nearest has 0.29.
+__device__ __forceinline__ unsigned to_tf32(float f) { return __float_as_uint(f * (1.0f + 1.386f / 4096)); }
 
 // Slack is how far, in powers of two, a score may exceed the subtracted maximum
 // before the sums are scaled down to a new one. Weights reach 2^8 then, which
@@ -555,10 +558,10 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 			for (int h = 0; h < 2; h++) {
 				int row = row0 + m * 16 + h * 8 + g;
 				float4 x = row < item.w ? *(const float4*)(q + row * ldq + c * 8 + t * 4) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-				query[m][c][h] = round_tf32(x.x);
-				query[m][c][2 + h] = round_tf32(x.y);
-				query[m][c + 1][h] = round_tf32(x.z);
-				query[m][c + 1][2 + h] = round_tf32(x.w);
+				query[m][c][h] = to_tf32(x.x);
+				query[m][c][2 + h] = to_tf32(x.y);
+				query[m][c + 1][h] = to_tf32(x.z);
+				query[m][c + 1][2 + h] = to_tf32(x.w);
 			}
 		}
 	}
@@ -592,10 +595,10 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 			float4 x[NT];
 			for (int n = 0; n < NT; n++) x[n] = *(const float4*)kt.at(n * 8 + g, c * 2 + t);
 			for (int n = 0; n < NT; n++) {
-				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c], round_tf32(x[n].x), round_tf32(x[n].y));
+				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c], to_tf32(x[n].x), to_tf32(x[n].y));
 			}
 			for (int n = 0; n < NT; n++) {
-				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c + 1], round_tf32(x[n].z), round_tf32(x[n].w));
+				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c + 1], to_tf32(x[n].z), to_tf32(x[n].w));
 			}
 		}
 		float factor[2 * M];
@@ -605,10 +608,10 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 		for (int c = 0; c < NT; c++) {
 			unsigned weight[M][4];
 			for (int m = 0; m < M; m++) {
-				weight[m][0] = round_tf32(s[m][c][0]);
-				weight[m][1] = round_tf32(s[m][c][2]);
-				weight[m][2] = round_tf32(s[m][c][1]);
-				weight[m][3] = round_tf32(s[m][c][3]);
+				weight[m][0] = to_tf32(s[m][c][0]);
+				weight[m][1] = to_tf32(s[m][c][2]);
+				weight[m][2] = to_tf32(s[m][c][1]);
+				weight[m][3] = to_tf32(s[m][c][3]);
 			}
 			for (int n = 0; n < DT; n += RUN) {
 				float x[2][RUN];
@@ -618,7 +621,7 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 					else *(float2*)x[h] = *(const float2*)from;
 				}
 				for (int i = 0; i < RUN; i++) {
-					for (int m = 0; m < M; m++) mma_tf32(o[m][n + i], weight[m], round_tf32(x[0][i]), round_tf32(x[1][i]));
+					for (int m = 0; m < M; m++) mma_tf32(o[m][n + i], weight[m], to_tf32(x[0][i]), to_tf32(x[1][i]));
 				}
 			}
 		}
