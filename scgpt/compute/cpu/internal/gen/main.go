@@ -14,6 +14,9 @@
 //	interleave   float32 to words along columns
 //	softmax      to words
 //
+// The set neon, for arm64, has the functions of avx2 but transpose8; neon.go
+// writes it without avo.
+//
 // What a function computes is documented at kernel.Set.
 package main
 
@@ -25,8 +28,12 @@ import (
 )
 
 func main() {
-	set := flag.String("set", "", "instruction set: avx2, avx512 or avx512bf16")
+	set := flag.String("set", "", "instruction set: avx2, avx512, avx512bf16 or neon")
 	flag.Parse()
+	if *set == "neon" {
+		writeNEON("../kernel/neon_arm64.s", "../kernel/neon_arm64.go")
+		return
+	}
 	var v vectors
 	switch *set {
 	case "avx2":

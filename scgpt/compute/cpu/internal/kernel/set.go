@@ -1,17 +1,19 @@
 // Package kernel holds the inner loops of the CPU device: one [Set] in pure
-// Go and, on amd64, sets in assembly for AVX2 and AVX-512, the latter also with
-// factors in bfloat16.
+// Go and sets in assembly: for AVX2 and AVX-512 on amd64, the latter also with
+// factors in bfloat16, and for NEON on arm64.
 //
 // Within a set every result has one fixed order of operations that depends on
 // the length of the row alone. A product's element is the sum over k in
 // ascending order, one accumulator, whatever tile it is computed in.
 package kernel
 
+//go:generate env GOWORK=off go -C ../gen run . -set neon
+
 // Set is the inner loops for one instruction set. Its functions are safe for
 // concurrent use on separate destinations.
 type Set struct {
-	// Name is the instruction set: "generic", "avx2", "avx512" or
-	// "avx512bf16".
+	// Name is the instruction set: "generic", "avx2", "avx512",
+	// "avx512bf16" or "neon".
 	Name string
 
 	// Precision is that of the factors of products: "fp32", "bf16" or
