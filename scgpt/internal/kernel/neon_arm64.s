@@ -1392,6 +1392,37 @@ store:
 	FSTPQ (F14, F15), (R10)
 	RET
 
+// func largestNEON(row *float32, n int) float32
+TEXT ·largestNEON(SB), NOSPLIT, $0-20
+	MOVD row+0(FP), R2
+	MOVD n+8(FP), R0
+	MOVW $0xff800000, R16 // -Inf
+	VDUP R16, V0.S4
+	SUBS $4, R0, R1
+	BLT maxTail
+
+max:
+	FMOVQ.P 16(R2), F1
+	WORD $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
+	SUBS $4, R1, R1
+	BGE max
+
+maxTail:
+	ADDS $4, R1, R1
+	BEQ maxEnd
+
+maxOne:
+	FMOVS.P 4(R2), F1
+	VDUP V1.S[0], V1.S4
+	WORD $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
+	SUBS $1, R1, R1
+	BNE maxOne
+
+maxEnd:
+	WORD $0x6e30f800 // fmaxv s0, v0.4s
+	FMOVS F0, ret+16(FP)
+	RET
+
 // func softmaxNEON(row *float32, n int, scale float32) float32
 TEXT ·softmaxNEON(SB), NOSPLIT, $0-28
 	MOVD n+8(FP), R0

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-//go:generate env GOWORK=off go -C ../gen run . -set avx2 -pkg kernel -out ../kernel/avx2_amd64.s -stubs ../kernel/avx2_amd64.go
-//go:generate env GOWORK=off go -C ../gen run . -set avx512 -pkg kernel -out ../kernel/avx512_amd64.s -stubs ../kernel/avx512_amd64.go
-//go:generate env GOWORK=off go -C ../gen run . -set avx512bf16 -pkg kernel -out ../kernel/avx512bf16_amd64.s -stubs ../kernel/avx512bf16_amd64.go
+//go:generate env GOWORK=off go -C gen run . -set avx2 -pkg kernel -out ../avx2_amd64.s -stubs ../avx2_amd64.go
+//go:generate env GOWORK=off go -C gen run . -set avx512 -pkg kernel -out ../avx512_amd64.s -stubs ../avx512_amd64.go
+//go:generate env GOWORK=off go -C gen run . -set avx512bf16 -pkg kernel -out ../avx512bf16_amd64.s -stubs ../avx512bf16_amd64.go
 
 // Sets returns the sets that this processor can run, those of the highest
 // precision first, and of equal precision the best first.
@@ -70,6 +70,7 @@ var avx512 = &Set{
 		gemm1AVX512, gemm2AVX512, gemm3AVX512, gemm4AVX512, gemm5AVX512, gemm6AVX512, gemm7AVX512,
 		gemm8AVX512, gemm9AVX512, gemm10AVX512, gemm11AVX512, gemm12AVX512, gemm13AVX512, gemm14AVX512,
 	}),
+	Max: largest(largestAVX512),
 	Softmax: func(row []float32, s float32) float32 {
 		if len(row) == 0 {
 			return 0
@@ -91,6 +92,7 @@ var avx2 = &Set{
 	MR:        6,
 	NR:        16,
 	Gemm:      gemm(16, []tileFunc{gemm1AVX2, gemm2AVX2, gemm3AVX2, gemm4AVX2, gemm5AVX2, gemm6AVX2}),
+	Max: largest(largestAVX2),
 	Softmax: func(row []float32, s float32) float32 {
 		if len(row) == 0 {
 			return 0
@@ -113,6 +115,7 @@ var avx512bf16 = &Set{
 	MR:        14,
 	NR:        32,
 	Gemm:      gemm(32, gemmTilesBF16),
+	Max:       avx512.Max,
 	Softmax:   avx512.Softmax,
 	Scale:     avx512.Scale,
 	AddNorm:   avx512.AddNorm,

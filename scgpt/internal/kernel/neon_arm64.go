@@ -29,6 +29,9 @@ func gemm7NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias
 func gemm8NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
+func largestNEON(row *float32, n int) float32
+
+//go:noescape
 func softmaxNEON(row *float32, n int, scale float32) float32
 
 //go:noescape

@@ -20,6 +20,7 @@ var neon = &Set{
 	Gemm: gemm(8, []tileFunc{
 		gemm1NEON, gemm2NEON, gemm3NEON, gemm4NEON, gemm5NEON, gemm6NEON, gemm7NEON, gemm8NEON,
 	}),
+	Max: largest(largestNEON),
 	Softmax: func(row []float32, s float32) float32 {
 		if len(row) == 0 {
 			return 0

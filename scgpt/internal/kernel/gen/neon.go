@@ -32,6 +32,7 @@ func writeNEON(out, stubs string) {
 	for rows := 1; rows <= neonRows; rows++ {
 		g.gemm(rows)
 	}
+	g.largest()
 	g.softmax()
 	g.scale()
 	g.addNorm()
@@ -215,10 +216,8 @@ func (g *neon) loop(name string, body, tail func()) {
 // lowest clears all but the lowest number.
 func (g *neon) lowest(v int) { g.op("FMOVS F%d, F%d", v, v) }
 
-func (g *neon) softmax() {
-	g.text("softmaxNEON", "(row *float32, n int, scale float32) float32", 28)
-	g.op("MOVD n+8(FP), R0")
-	g.op("MOVD row+0(FP), R2")
+// maximum leaves the largest number of the row at R2 in F0.
+func (g *neon) maximum() {
 	g.constant(0, float32(math.Inf(-1)))
 	g.loop("max", func() {
 		g.op("FMOVQ.P 16(R2), F1")
@@ -229,6 +228,22 @@ func (g *neon) softmax() {
 		g.fmax(0, 0, 1)
 	})
 	g.word(0x6e30f800|0<<5|0, "fmaxv s0, v0.4s")
+}
+
+func (g *neon) largest() {
+	g.text("largestNEON", "(row *float32, n int) float32", 20)
+	g.op("MOVD row+0(FP), R2")
+	g.op("MOVD n+8(FP), R0")
+	g.maximum()
+	g.op("FMOVS F0, ret+16(FP)")
+	g.op("RET")
+}
+
+func (g *neon) softmax() {
+	g.text("softmaxNEON", "(row *float32, n int, scale float32) float32", 28)
+	g.op("MOVD n+8(FP), R0")
+	g.op("MOVD row+0(FP), R2")
+	g.maximum()
 	g.dup(0, 0) // V0: the maximum
 	g.op("FMOVS scale+16(FP), F1")
 	g.dup(1, 1)

@@ -7,7 +7,7 @@
 // ascending order, one accumulator, whatever tile it is computed in.
 package kernel
 
-//go:generate env GOWORK=off go -C ../gen run . -set neon
+//go:generate env GOWORK=off go -C gen run . -set neon
 
 // Set is the inner loops for one instruction set. Its functions are safe for
 // concurrent use on separate destinations.
@@ -32,6 +32,10 @@ type Set struct {
 	// are words (see [Set.Words]), a product of words the sum of the products
 	// of their parts. b is a column panel as PackRows and PackCols lay it out.
 	Gemm func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags)
+
+	// Max returns the largest number of row, -Inf for none. What it returns
+	// where there is a NaN is undefined.
+	Max func(row []float32) float32
 
 	// Softmax replaces row by exp(scale·(row - max(row))) and returns its
 	// sum. The exponential of the rounded argument is within 2 units in the

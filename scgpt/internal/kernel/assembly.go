@@ -2,6 +2,8 @@
 
 package kernel
 
+import "math"
+
 // tileFunc computes a tile of as many rows as its name says. flags are Flags
 // or biased.
 type tileFunc func(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
@@ -38,5 +40,14 @@ func addNorm(f func(dst *float32, a *float32, b *float32, gamma *float32, beta *
 			second = &b[:n][0]
 		}
 		f(&dst[0], &a[0], second, &gamma[0], &beta[0], n, eps)
+	}
+}
+
+func largest(f func(row *float32, n int) float32) func(row []float32) float32 {
+	return func(row []float32) float32 {
+		if len(row) == 0 {
+			return float32(math.Inf(-1))
+		}
+		return f(&row[0], len(row))
 	}
 }

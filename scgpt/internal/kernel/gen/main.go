@@ -3,6 +3,7 @@
 // end:
 //
 //	gemm<m>      a tile of m rows by two vectors of columns
+//	largest      the maximum of a row
 //	softmax      row = exp(row - max), and the sum
 //	scale        dst = s·src
 //	addNorm      dst = layer norm of a + b
@@ -31,7 +32,7 @@ func main() {
 	set := flag.String("set", "", "instruction set: avx2, avx512, avx512bf16 or neon")
 	flag.Parse()
 	if *set == "neon" {
-		writeNEON("../kernel/neon_arm64.s", "../kernel/neon_arm64.go")
+		writeNEON("../neon_arm64.s", "../neon_arm64.go")
 		return
 	}
 	var v vectors
@@ -54,6 +55,7 @@ func main() {
 		interleave(v)
 		softmaxWords(v)
 	} else {
+		largest(v)
 		softmax(v)
 		scale(v)
 		addNorm(v)
