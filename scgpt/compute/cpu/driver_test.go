@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
-	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
 func TestOpenChoosesInstructionSet(t *testing.T) {
@@ -48,7 +48,7 @@ func TestOpenRefuses(t *testing.T) {
 		opts compute.Options
 		want []string
 	}{
-		{"cpu:neon", compute.Options{}, []string{"neon", "generic"}},
+		{"cpu:sse9", compute.Options{}, []string{"sse9", "generic"}},
 		{"cpu:generic", compute.Options{Precision: compute.BF16}, []string{"bf16"}},
 		{"cpu", compute.Options{Precision: "fp99"}, []string{"fp99", "available: fp32"}},
 		{"cpu", compute.Options{Threads: -1}, []string{"option Threads is -1"}},

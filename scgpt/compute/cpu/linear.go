@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
-	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
 // depthBlock cuts the sums, so that a panel of weights (64 KiB) is read from

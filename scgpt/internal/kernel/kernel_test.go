@@ -255,6 +255,22 @@ func TestSoftmax(t *testing.T) {
 	})
 }
 
+func TestMax(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		require.True(t, math.IsInf(float64(s.Max(nil)), -1))
+		rng := rand.New(rand.NewPCG(19, 20))
+		for _, n := range lengths {
+			row := newGuarded(rng, n)
+			for i := range row.data {
+				row.data[i] -= 10
+			}
+			row.data[rng.IntN(n)] = -0.5
+			require.EqualValues(t, -0.5, s.Max(row.data), "n=%d", n)
+		}
+	})
+}
+
 func TestScale(t *testing.T) {
 	t.Parallel()
 	forEachSet(t, func(t *testing.T, s *Set) {
