@@ -20,7 +20,7 @@ func TestReport(t *testing.T) {
 	require.NoError(t, err)
 	labels, err := eng.Label(emb)
 	require.NoError(t, err)
-	truth, err := c.Truth("")
+	truth, err := c.Truth("", nil)
 	require.NoError(t, err)
 	baseline, err := engine.NewBaseline(t.Context(), train, pbmc, engine.BaselineOptions{})
 	require.NoError(t, err)
@@ -65,7 +65,7 @@ func TestMarkers(t *testing.T) {
 	t.Parallel()
 	eng := load(t, "tiny_scgpt", compute.Options{})
 	c := open(t, eng, pbmc, engine.Options{Task: engine.Annotate})
-	truth, err := c.Truth("")
+	truth, err := c.Truth("", nil)
 	require.NoError(t, err)
 	truth.Types[3] = ""
 	m, err := c.Markers(t.Context(), []string{"no such gene", "LYZ", "ms4a1", "LYZ"}, truth.Types)
