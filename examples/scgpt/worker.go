@@ -64,7 +64,7 @@ func (f *workerFlags) register(cmd *cobra.Command) {
 func (f *modelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.models, "models", "", "folder of the models (default: TROUPE_MODELS, else the sample models)")
 	cmd.Flags().StringVar(&f.device, "device", "cpu", "device: "+strings.Join(compute.Drivers(), ", ")+", cuda:N or auto; several, joined by commas, for worker --isolation process")
-	cmd.Flags().StringVar(&f.precision, "precision", string(compute.FP32), "precision of the products: fp32, tf32, bf16x3 or bf16, as the device has it")
+	cmd.Flags().StringVar(&f.precision, "precision", string(compute.FP32), "precision of the products: fp32, tf32, bf16x3 or bf16, where the device has it")
 	cmd.Flags().StringVar(&f.worker, "cuda-worker", "", "path of the program that works on GPUs (default: TROUPE_CUDA_WORKER, else "+cudaWorkerName+" beside this program or on the PATH)")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads of a CPU device (default: all)")
 }

@@ -10,6 +10,7 @@ var Generic = &Set{
 	MR:        4,
 	NR:        4,
 	Gemm:      gemmGeneric,
+	Max:       maxGeneric,
 	Softmax:   softmaxGeneric,
 	Scale:     scaleGeneric,
 	AddNorm:   addNormGeneric,
@@ -79,6 +80,16 @@ func leakyReLU(x []float32) {
 	for i, v := range x {
 		x[i] = max(v, 0.01*v)
 	}
+}
+
+func maxGeneric(row []float32) float32 {
+	top := float32(math.Inf(-1))
+	for _, v := range row {
+		if v > top {
+			top = v
+		}
+	}
+	return top
 }
 
 func softmaxGeneric(row []float32, scale float32) float32 {

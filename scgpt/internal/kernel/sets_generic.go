@@ -1,4 +1,4 @@
-//go:build !amd64 || noasm
+//go:build !(amd64 || arm64) || noasm
 
 package kernel
 
@@ -8,5 +8,5 @@ func Sets() []*Set { return []*Set{Generic} }
 // Features names what this processor has of that which kernels can use.
 func Features() string { return "" }
 
-// Unlisted returns sets that are there to be tested only.
+// Unlisted returns sets that are slower than one of a higher precision.
 func Unlisted() []*Set { return nil }

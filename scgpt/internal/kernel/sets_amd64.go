@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-//go:generate env GOWORK=off go -C ../gen run . -set avx2 -pkg kernel -out ../kernel/avx2_amd64.s -stubs ../kernel/avx2_amd64.go
-//go:generate env GOWORK=off go -C ../gen run . -set avx512 -pkg kernel -out ../kernel/avx512_amd64.s -stubs ../kernel/avx512_amd64.go
-//go:generate env GOWORK=off go -C ../gen run . -set avx512bf16 -pkg kernel -out ../kernel/avx512bf16_amd64.s -stubs ../kernel/avx512bf16_amd64.go
+//go:generate env GOWORK=off go -C gen run . -set avx2 -pkg kernel -out ../avx2_amd64.s -stubs ../avx2_amd64.go
+//go:generate env GOWORK=off go -C gen run . -set avx512 -pkg kernel -out ../avx512_amd64.s -stubs ../avx512_amd64.go
+//go:generate env GOWORK=off go -C gen run . -set avx512bf16 -pkg kernel -out ../avx512bf16_amd64.s -stubs ../avx512bf16_amd64.go
 
 // Sets returns the sets that this processor can run, those of the highest
 // precision first, and of equal precision the best first.
@@ -49,8 +49,7 @@ func Features() string {
 }
 
 // Unlisted returns sets that this processor can run, but that would be slower
-// than one of a higher precision: bf16x3 on AVX512_BF16. They are there to be
-// tested.
+// than one of a higher precision: bf16x3 on AVX512_BF16.
 func Unlisted() []*Set {
 	if slices.Contains(Sets(), avx512bf16) {
 		s := *avx512bf16
@@ -62,13 +61,6 @@ func Unlisted() []*Set {
 	return nil
 }
 
-// tileFunc computes a tile of as many rows as its name says. flags are Flags
-// or biased.
-type tileFunc func(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
-
-// biased tells the assembly to begin with the bias.
-const biased = 8
-
 var avx512 = &Set{
 	Name:      "avx512",
 	Precision: "fp32",
@@ -78,6 +70,7 @@ var avx512 = &Set{
 		gemm1AVX512, gemm2AVX512, gemm3AVX512, gemm4AVX512, gemm5AVX512, gemm6AVX512, gemm7AVX512,
 		gemm8AVX512, gemm9AVX512, gemm10AVX512, gemm11AVX512, gemm12AVX512, gemm13AVX512, gemm14AVX512,
 	}),
+	Max: largest(largestAVX512),
 	Softmax: func(row []float32, s float32) float32 {
 		if len(row) == 0 {
 			return 0
@@ -99,6 +92,7 @@ var avx2 = &Set{
 	MR:        6,
 	NR:        16,
 	Gemm:      gemm(16, []tileFunc{gemm1AVX2, gemm2AVX2, gemm3AVX2, gemm4AVX2, gemm5AVX2, gemm6AVX2}),
+	Max: largest(largestAVX2),
 	Softmax: func(row []float32, s float32) float32 {
 		if len(row) == 0 {
 			return 0
@@ -121,6 +115,7 @@ var avx512bf16 = &Set{
 	MR:        14,
 	NR:        32,
 	Gemm:      gemm(32, gemmTilesBF16),
+	Max:       avx512.Max,
 	Softmax:   avx512.Softmax,
 	Scale:     avx512.Scale,
 	AddNorm:   avx512.AddNorm,
@@ -162,38 +157,6 @@ func softmaxWords(dst, row []float32, scale float32) float32 {
 	}
 	_ = dst[(len(row)+15)/16*8-1]
 	return softmaxAVX512BF16(&dst[0], &row[0], len(row), scale*log2e)
-}
-
-// gemm puts the bounds checks that assembly lacks before the tile functions,
-// and cuts the rows into tiles; tiles[i] computes i+1 rows.
-func gemm(nr int, tiles []tileFunc) func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags) {
-	return func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags) {
-		_, _, _ = a[(m-1)*lda+k-1], b[k*nr-1], c[(m-1)*ldc+nr-1]
-		var start *float32
-		if bias != nil && flags&Accumulate == 0 {
-			_ = bias[nr-1]
-			start = &bias[0]
-			flags |= biased
-		}
-		for i := 0; i < m; i += len(tiles) {
-			tiles[min(len(tiles), m-i)-1](k, &a[i*lda], lda, &b[0], &c[i*ldc], ldc, start, int(flags))
-		}
-	}
-}
-
-func addNorm(f func(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)) func(dst, a, b, gamma, beta []float32, eps float32) {
-	return func(dst, a, b, gamma, beta []float32, eps float32) {
-		n := len(dst)
-		if n == 0 {
-			return
-		}
-		a, gamma, beta = a[:n], gamma[:n], beta[:n]
-		var second *float32
-		if b != nil {
-			second = &b[:n][0]
-		}
-		f(&dst[0], &a[0], second, &gamma[0], &beta[0], n, eps)
-	}
 }
 
 func transpose(dst []float32, ldd int, src []float32, lds, blocks int) {

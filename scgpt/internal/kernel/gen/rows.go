@@ -71,10 +71,7 @@ func exp2(v vectors) func(x reg.VecVirtual) {
 			VFMADD213PS(c[i], x, p)
 		}
 		VFMADD213PS(one, x, p)
-		// 2^whole goes into the exponent.
-		VCVTPS2DQ(whole, whole)
-		VPSLLD(Imm(23), whole, whole)
-		VPADDD(whole, p, x)
+		v.scale2(p, whole, x)
 	}
 }
 
@@ -83,8 +80,8 @@ func addScalar(ops ...Op)     { VADDSS(ops...) }
 func maximum(ops ...Op)       { VMAXPS(ops...) }
 func maximumScalar(ops ...Op) { VMAXSS(ops...) }
 
-// rowMaximum returns a vector full of the largest number of a row.
-func rowMaximum(v vectors, row, n reg.GPVirtual) reg.VecVirtual {
+// rowMaximum returns the largest number of a row, the lowest of a register.
+func rowMaximum(v vectors, row, n reg.GPVirtual) reg.Register {
 	top := broadcastConst(v, "minusInf", float32(math.Inf(-1)))
 	filler := v.vector()
 	VMOVAPS(top, filler)
@@ -96,10 +93,16 @@ func rowMaximum(v vectors, row, n reg.GPVirtual) reg.VecVirtual {
 		v.fillTail(x, filler)
 		VMAXPS(x, top, top)
 	})
-	highest := reduce(v, top, maximum, maximumScalar)
-	most := v.vector()
-	VBROADCASTSS(highest, most)
-	return most
+	return reduce(v, top, maximum, maximumScalar)
+}
+
+func largest(v vectors) {
+	TEXT("largest"+v.name(), NOSPLIT, "func(row *float32, n int) float32")
+	Pragma("noescape")
+	n := rowLength(v)
+	VMOVSS(rowMaximum(v, param("row"), n), address(ReturnIndex(0)))
+	VZEROUPPER()
+	RET()
 }
 
 func softmax(v vectors) {
@@ -107,7 +110,8 @@ func softmax(v vectors) {
 	Pragma("noescape")
 	n := rowLength(v)
 	row := param("row")
-	most := rowMaximum(v, row, n)
+	most := v.vector()
+	VBROADCASTSS(rowMaximum(v, row, n), most)
 	scale, sum := broadcastParam(v, "scale"), v.vector()
 	v.zero(sum)
 	exp := exp2(v)

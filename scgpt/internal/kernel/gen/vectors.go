@@ -39,6 +39,8 @@ type vectors interface {
 
 	// round rounds to the nearest integer.
 	round(x, to reg.VecVirtual)
+	// scale2 sets to = x·2^whole for whole numbers, which it may change.
+	scale2(x, whole, to reg.VecVirtual)
 	// fold combines the upper half of a vector with its lower, down to 256
 	// bits, which it returns.
 	fold(x reg.VecVirtual, op func(...Op)) reg.VecVirtual
@@ -147,6 +149,8 @@ func (a *avx512) fillTail(x, filler reg.VecVirtual) {
 
 func (*avx512) round(x, to reg.VecVirtual) { VRNDSCALEPS(Imm(8), x, to) }
 
+func (*avx512) scale2(x, whole, to reg.VecVirtual) { VSCALEFPS(whole, x, to) }
+
 func (*avx512) fold(x reg.VecVirtual, op func(...Op)) reg.VecVirtual {
 	high := YMM()
 	VEXTRACTF64X4(Imm(1), x, high)
@@ -200,5 +204,12 @@ func (a *avx2) keepTail(x reg.VecVirtual)           { VANDPS(x, a.mask, x) }
 func (a *avx2) fillTail(x, filler reg.VecVirtual)   { VBLENDVPS(a.mask, x, filler, x) }
 
 func (*avx2) round(x, to reg.VecVirtual) { VROUNDPS(Imm(0), x, to) }
+
+// scale2 puts 2^whole into the exponent.
+func (*avx2) scale2(x, whole, to reg.VecVirtual) {
+	VCVTPS2DQ(whole, whole)
+	VPSLLD(Imm(23), whole, whole)
+	VPADDD(whole, x, to)
+}
 
 func (*avx2) fold(x reg.VecVirtual, _ func(...Op)) reg.VecVirtual { return x }

@@ -1,17 +1,19 @@
 // Package kernel holds the inner loops of the CPU device: one [Set] in pure
-// Go and, on amd64, sets in assembly for AVX2 and AVX-512, the latter also with
-// factors in bfloat16.
+// Go and sets in assembly: for AVX2 and AVX-512 on amd64, the latter also with
+// factors in bfloat16, and for NEON on arm64.
 //
 // Within a set every result has one fixed order of operations that depends on
 // the length of the row alone. A product's element is the sum over k in
 // ascending order, one accumulator, whatever tile it is computed in.
 package kernel
 
+//go:generate env GOWORK=off go -C gen run . -set neon
+
 // Set is the inner loops for one instruction set. Its functions are safe for
 // concurrent use on separate destinations.
 type Set struct {
-	// Name is the instruction set: "generic", "avx2", "avx512" or
-	// "avx512bf16".
+	// Name is the instruction set: "generic", "avx2", "avx512",
+	// "avx512bf16" or "neon".
 	Name string
 
 	// Precision is that of the factors of products: "fp32", "bf16" or
@@ -30,6 +32,10 @@ type Set struct {
 	// are words (see [Set.Words]), a product of words the sum of the products
 	// of their parts. b is a column panel as PackRows and PackCols lay it out.
 	Gemm func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags Flags)
+
+	// Max returns the largest number of row, -Inf for none. What it returns
+	// where there is a NaN is undefined.
+	Max func(row []float32) float32
 
 	// Softmax replaces row by exp(scale·(row - max(row))) and returns its
 	// sum. The exponential of the rounded argument is within 2 units in the

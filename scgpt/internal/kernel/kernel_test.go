@@ -255,6 +255,22 @@ func TestSoftmax(t *testing.T) {
 	})
 }
 
+func TestMax(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		require.True(t, math.IsInf(float64(s.Max(nil)), -1))
+		rng := rand.New(rand.NewPCG(19, 20))
+		for _, n := range lengths {
+			row := newGuarded(rng, n)
+			for i := range row.data {
+				row.data[i] -= 10
+			}
+			row.data[rng.IntN(n)] = -0.5
+			require.EqualValues(t, -0.5, s.Max(row.data), "n=%d", n)
+		}
+	})
+}
+
 func TestScale(t *testing.T) {
 	t.Parallel()
 	forEachSet(t, func(t *testing.T, s *Set) {
@@ -418,6 +434,16 @@ func TestSoftmaxRow(t *testing.T) {
 				continue
 			}
 			require.InEpsilon(t, want, sum, 0x1p-8)
+			if s.Precision == "bf16" {
+				for i, v := range before.data {
+					bits := math.Float32bits(dst.data[i/2]) >> (16 * (i % 2)) << 16
+					require.InEpsilon(t, v, math.Float32frombits(bits), 0x1p-8+2e-4, "n=%d: %d", n, i)
+				}
+				for q := n; q < 2*s.Words(n); q++ {
+					require.Zero(t, math.Float32bits(dst.data[q/2])>>(16*(q%2))<<16, "n=%d: %d behind the row", n, q)
+				}
+				continue
+			}
 			for i, w := range dst.data {
 				expected := word(s, n, i, "hlh", func(q int) float32 {
 					if q >= n {

@@ -3,6 +3,7 @@
 // end:
 //
 //	gemm<m>      a tile of m rows by two vectors of columns
+//	largest      the maximum of a row
 //	softmax      row = exp(row - max), and the sum
 //	scale        dst = s·src
 //	addNorm      dst = layer norm of a + b
@@ -13,6 +14,9 @@
 //	round        float32 to words along a row
 //	interleave   float32 to words along columns
 //	softmax      to words
+//
+// The set neon, for arm64, has the functions of avx2 but transpose8; neon.go
+// writes it without avo.
 //
 // What a function computes is documented at kernel.Set.
 package main
@@ -25,8 +29,12 @@ import (
 )
 
 func main() {
-	set := flag.String("set", "", "instruction set: avx2, avx512 or avx512bf16")
+	set := flag.String("set", "", "instruction set: avx2, avx512, avx512bf16 or neon")
 	flag.Parse()
+	if *set == "neon" {
+		writeNEON("../neon_arm64.s", "../neon_arm64.go")
+		return
+	}
 	var v vectors
 	switch *set {
 	case "avx2":
@@ -47,6 +55,7 @@ func main() {
 		interleave(v)
 		softmaxWords(v)
 	} else {
+		largest(v)
 		softmax(v)
 		scale(v)
 		addNorm(v)

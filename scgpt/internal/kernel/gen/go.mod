@@ -1,6 +1,6 @@
 // The generator of the assembly is a module of its own, so that the library
 // does not depend on avo.
-module github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/gen
+module github.com/seed-ab6af24b/troupe/scgpt/internal/kernel/gen
 
 go 1.26.0
 
