@@ -109,6 +109,9 @@ func (d *core) start() error {
 	if d.arch < 80 && d.precision != compute.FP32 {
 		return fmt.Errorf("%s has compute capability %d.%d: precision %q needs 8.0 or more; available: %s", d.label, d.arch/10, d.arch%10, d.precision, compute.FP32)
 	}
+	if d.config.attention == wgmma && d.arch != 90 {
+		return fmt.Errorf("%s has compute capability %d.%d: attention=%s needs 9.0", d.label, d.arch/10, d.arch%10, wgmma)
+	}
 	if d.context, err = d.gpu.RetainPrimaryCtx(); err != nil {
 		return d.check(err, "cuDevicePrimaryCtxRetain")
 	}
