@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -221,9 +222,17 @@ func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
 			Models: dir, DefaultModel: cmp.Or(f.defaultModel, fallback), References: references,
 			Device: f.device, Precision: compute.Precision(f.precision), Threads: f.threads, Lease: f.lease,
 			Memo: cmp.Or(f.memo.dir, os.Getenv("TROUPE_MEMO_DIR")), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
-			Roots: f.roots, Logger: a.logger(),
+			Roots: f.roots, Logger: a.logger(), OnDeviceLost: endChild,
 		}), nil
 	default:
 		return nil, usagef("there is no agent %q: want scgpt or foogpt", name)
+	}
+}
+
+// endChild ends a process whose device is lost, so that its parent starts
+// another one. The error of the activity that met it goes out before that.
+func endChild(error) {
+	if registry.IsChild() {
+		time.AfterFunc(2*time.Second, func() { os.Exit(1) })
 	}
 }

@@ -39,7 +39,7 @@ type core struct {
 
 	closing sync.Mutex
 	closed  atomic.Bool
-	lost    atomic.Pointer[LostError]
+	lost    atomic.Pointer[compute.DeviceLostError]
 
 	// Set by start, used on the thread.
 	gpu       cu.Device
@@ -240,7 +240,7 @@ func (d *core) fault(e *callError) error {
 	if !e.lost() {
 		return e
 	}
-	lost := &LostError{Cause: e}
+	lost := &compute.DeviceLostError{Device: d.label, Cause: e}
 	d.lost.CompareAndSwap(nil, lost)
 	return d.lost.Load()
 }
