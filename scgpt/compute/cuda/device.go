@@ -129,7 +129,7 @@ func (d *core) start() error {
 	if err != nil {
 		return d.check(err, "cuMemGetInfo")
 	}
-	d.memory.limit = int64(float64(free) * d.config.memory)
+	d.memory.limit = max(0, int64(float64(free)*d.config.memory))
 	d.memory.alloc = func(bytes int64) (uint64, error) {
 		at, err := cu.MemAlloc(bytes)
 		return uint64(at), d.check(err, "cuMemAlloc(%d bytes)", bytes)
@@ -275,11 +275,10 @@ func (d *device) Close() error {
 	return err
 }
 
-// release undoes what start did. A lost device gives nothing back: its context
-// refuses every call, and the process that must end anyway frees it.
+// release undoes what start did.
 func (d *core) release() error {
 	if d.lost.Load() != nil {
-		return nil
+		return d.abandon()
 	}
 	var first error
 	note := func(err error) {
@@ -307,4 +306,13 @@ func (d *core) release() error {
 		note(d.check(d.gpu.ReleasePrimaryCtx(), "cuDevicePrimaryCtxRelease"))
 	}
 	return first
+}
+
+// abandon gives up a lost device, whose context refuses every call but this one:
+// what was in it goes with it.
+func (d *core) abandon() error {
+	if d.retained {
+		_ = d.gpu.ReleasePrimaryCtx()
+	}
+	return nil
 }
