@@ -16,8 +16,8 @@ import (
 var hostPort string
 
 func TestMain(m *testing.M) {
-	if file := os.Getenv(childServerFile); file != "" {
-		os.Exit(serveChild(file))
+	if port := os.Getenv(childServerPort); port != "" {
+		os.Exit(serveChild(port, os.Getenv(childServerFile)))
 	}
 	if config := os.Getenv(childWorkerConfig); config != "" {
 		os.Exit(workChild(config))
