@@ -9,6 +9,8 @@ import (
 	"os"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/seed-ab6af24b/troupe/agent/devserver"
 )
 
@@ -33,7 +35,19 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = server.Stop() }()
 	hostPort = server.HostPort()
-	return m.Run()
+	code := m.Run()
+	err = server.Stop()
+	if err == nil && code == 0 {
+		err = goleak.Find(
+			// What a stopped server leaves, parked for good: see agent/devserver.
+			goleak.IgnoreTopFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
+			goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
+		)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }

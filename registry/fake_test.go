@@ -26,7 +26,7 @@ type fakeServer struct {
 	mu      sync.Mutex
 	down    error
 	pollers map[string]*fakeWorker // by identity
-	hidden  time.Time // until then it lists no poller
+	hidden  time.Time              // until then it lists no poller
 	dialled int
 	open    int
 	// startError is what workers' Start returns.
