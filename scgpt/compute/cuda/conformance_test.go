@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestConformance(t *testing.T) {
 	longCell := 0
 	if simulated(t) {
-		longCell = 1000
+		longCell = 300
 	}
 	for _, p := range []struct {
 		precision compute.Precision

@@ -39,7 +39,7 @@ type core struct {
 
 	closing sync.Mutex
 	closed  atomic.Bool
-	lost    atomic.Pointer[LostError]
+	lost    atomic.Pointer[compute.DeviceLostError]
 
 	// Set by start, used on the thread.
 	gpu       cu.Device
@@ -108,6 +108,9 @@ func (d *core) start() error {
 	}
 	if d.arch < 80 && d.precision != compute.FP32 {
 		return fmt.Errorf("%s has compute capability %d.%d: precision %q needs 8.0 or more; available: %s", d.label, d.arch/10, d.arch%10, d.precision, compute.FP32)
+	}
+	if d.config.attention == wgmma && d.arch != 90 {
+		return fmt.Errorf("%s has compute capability %d.%d: attention=%s needs 9.0", d.label, d.arch/10, d.arch%10, wgmma)
 	}
 	if d.context, err = d.gpu.RetainPrimaryCtx(); err != nil {
 		return d.check(err, "cuDevicePrimaryCtxRetain")
@@ -237,7 +240,7 @@ func (d *core) fault(e *callError) error {
 	if !e.lost() {
 		return e
 	}
-	lost := &LostError{Cause: e}
+	lost := &compute.DeviceLostError{Device: d.label, Cause: e}
 	d.lost.CompareAndSwap(nil, lost)
 	return d.lost.Load()
 }

@@ -806,7 +806,6 @@ KERNELS(64, 2)
 extern "C" __global__ void __launch_bounds__(256, 2) attention_fp32_wide_64(PARAMETERS) { attention_fp32<64, 8>(ARGUMENTS(float)); }
 #ifdef WARPGROUPS
 extern "C" __global__ void __launch_bounds__(256, 2) attention_wgmma_64(PARAMETERS) { attention_wgmma<2, 64, 4>(ARGUMENTS(unsigned short)); }
-extern "C" __global__ void __launch_bounds__(256, 1) attention_wgmma_64_b(PARAMETERS) { attention_wgmma<2, 128, 3>(ARGUMENTS(unsigned short)); }
 #endif
 #endif
 #if !defined(HEAD_DIM) || HEAD_DIM == 128

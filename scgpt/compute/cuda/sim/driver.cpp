@@ -42,7 +42,6 @@ enum : int {
 	notFound = 500,
 	notReady = 600,
 	illegalAddress = 700,
-	outOfResources = 701,
 	launchFailed = 719,
 	notSupported = 801,
 };
@@ -833,8 +832,14 @@ API cuLaunchKernel(void* f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
 	if (!gx || !gy || !gz || !bx || !by || !bz || extra) return invalidValue;
 	if (gx > 2147483647u || gy > 65535 || gz > 65535) return invalidValue;
 	if (bx > 1024 || by > 1024 || bz > 64 || uint64_t(bx) * by * bz > 1024) return invalidValue;
-	if (function.entry.maxThreads && uint64_t(bx) * by * bz > function.entry.maxThreads) return outOfResources;
-	if (shared > function.dynamicShared) return invalidValue;
+	if (function.entry.maxThreads && uint64_t(bx) * by * bz > function.entry.maxThreads) {
+		say("kernel %s is compiled for at most %u threads, not %llu", function.kernel->name, function.entry.maxThreads, (unsigned long long)(uint64_t(bx) * by * bz));
+		return invalidValue;
+	}
+	if (shared > function.dynamicShared) {
+		say("kernel %s: %u bytes of dynamic shared memory, but it may have %zu", function.kernel->name, shared, function.dynamicShared);
+		return invalidValue;
+	}
 	std::vector<uint64_t> values(function.kernel->params);
 	for (size_t i = 0; i < values.size(); i++) memcpy(&values[i], params[i], 8);
 	int failure = injected("kernel");
