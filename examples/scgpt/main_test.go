@@ -48,7 +48,7 @@ func TestWrongUsage(t *testing.T) {
 		{"share above 1", []string{"annotate", "--data", "x", "--out", "y", "--min-gene-share", "1.5"}, "--min-gene-share is 1.5"},
 		{"share that is no number", []string{"annotate", "--data", "x", "--out", "y", "--min-gene-share", "NaN"}, "--min-gene-share is NaN"},
 		{"negative seed", []string{"embed", "--data", "x", "--out", "y", "--seed", "-1"}, "invalid argument"},
-		{"unknown precision", []string{"embed", "--data", "x", "--out", "y", "--precision", "fp8"}, `--precision is "fp8": want fp32, bf16x3, bf16`},
+		{"unknown precision", []string{"embed", "--data", "x", "--out", "y", "--precision", "fp8"}, `--precision is "fp8": want fp32, tf32, bf16x3, bf16`},
 		{"negative threads", []string{"genes", "--threads", "-1"}, "--threads is -1"},
 		{"precision of a worker", []string{"worker", "--precision", "fp8"}, `--precision is "fp8"`},
 		{"no genes", []string{"genes", "--genes", ", ,"}, "--genes names none"},

@@ -44,11 +44,13 @@ type modelFlags struct {
 	device    string
 	precision string
 	threads   int
+	// worker is the path of the CUDA worker.
+	worker string
 }
 
 // check finds wrong usage before anything is opened.
 func (f modelFlags) check() error {
-	if err := oneOf("--precision", f.precision, string(compute.FP32), string(compute.BF16x3), string(compute.BF16)); err != nil {
+	if err := oneOf("--precision", f.precision, string(compute.FP32), string(compute.TF32), string(compute.BF16x3), string(compute.BF16)); err != nil {
 		return err
 	}
 	if f.threads < 0 {

@@ -32,6 +32,8 @@ type workerFlags struct {
 	roots       []string
 	memo        memoFlags
 	lease       string
+	// defaultModel is the model of requests that name none.
+	defaultModel string
 }
 
 // memoFlags say where results are kept.
@@ -54,14 +56,16 @@ func (f *workerFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.lease, "lease-dir", "", "folder through which the workers of this machine share the device, one forward pass at a time (default: not)")
 	cmd.Flags().StringSliceVar(&f.agents, "agents", []string{"scgpt", "foogpt"}, "the agents to run")
 	cmd.Flags().StringVar(&f.isolation, "isolation", "none", "none: all agents in this process; process: each in its own, scgpt in one for each --device")
+	cmd.Flags().StringVar(&f.defaultModel, "default-model", "", "model of requests that name none (default: the only one, else scGPT_human)")
 	cmd.Flags().Float64Var(&f.memoryLimit, "memory-limit", 0, "GiB of memory that a process of an agent may have (default: no limit)")
 	cmd.Flags().StringSliceVar(&f.roots, "roots", []string{"."}, "folders that inputs and outputs must lie in")
 }
 
 func (f *modelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.models, "models", "", "folder of the models (default: TROUPE_MODELS, else the sample models)")
-	cmd.Flags().StringVar(&f.device, "device", "cpu", "device: "+strings.Join(compute.Drivers(), ", ")+" or auto; several, joined by commas, for worker --isolation process")
-	cmd.Flags().StringVar(&f.precision, "precision", string(compute.FP32), "precision of the products: fp32")
+	cmd.Flags().StringVar(&f.device, "device", "cpu", "device: "+strings.Join(compute.Drivers(), ", ")+", cuda:N or auto; several, joined by commas, for worker --isolation process")
+	cmd.Flags().StringVar(&f.precision, "precision", string(compute.FP32), "precision of the products: fp32, tf32, bf16x3 or bf16, where the device has it")
+	cmd.Flags().StringVar(&f.worker, "cuda-worker", "", "path of the program that works on GPUs (default: TROUPE_CUDA_WORKER, else "+cudaWorkerName+" beside this program or on the PATH)")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads of a CPU device (default: all)")
 }
 
@@ -133,7 +137,7 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	devices := strings.Split(f.device, ",")
+	devices := splitDevices(f.device)
 	switch {
 	case f.isolation != "none" && f.isolation != "process":
 		return nil, usagef("--isolation is %q: want none or process", f.isolation)
@@ -165,25 +169,37 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 		if err != nil {
 			return nil, err
 		}
-		errs = append(errs, reg.Register(ag, f.isolate(name, devices)))
+		where, err := a.isolate(f, name, devices, address)
+		if err != nil {
+			return nil, err
+		}
+		errs = append(errs, reg.Register(ag, where))
 	}
 	return reg, errors.Join(errs...)
 }
 
-// isolate says where an agent runs.
-func (f workerFlags) isolate(agentName string, devices []string) registry.AgentOption {
-	if f.isolation == "none" {
-		return registry.InProcess()
-	}
+// isolate says where an agent runs. What needs CUDA runs in a CUDA worker.
+func (a *app) isolate(f workerFlags, agentName string, devices []string, address string) (registry.AgentOption, error) {
 	limit := int64(f.memoryLimit * (1 << 30))
+	onCUDA := agentName == "scgpt" && slices.ContainsFunc(devices, needsCUDAWorker) && !registry.IsChild()
+	if f.isolation == "none" && !onCUDA {
+		return registry.InProcess(), nil
+	}
 	if agentName != "scgpt" {
-		return registry.Process(registry.ProcessOptions{MemoryLimit: limit})
+		return registry.Process(registry.ProcessOptions{MemoryLimit: limit}), nil
 	}
 	var each []registry.ProcessOptions
 	for _, device := range devices {
-		each = append(each, registry.ProcessOptions{Device: device, MemoryLimit: limit})
+		o := registry.ProcessOptions{Device: device, MemoryLimit: limit}
+		if needsCUDAWorker(device) {
+			var err error
+			if o, err = a.cudaProcess(f, device, address, o); err != nil {
+				return nil, err
+			}
+		}
+		each = append(each, o)
 	}
-	return registry.Process(each...)
+	return registry.Process(each...), nil
 }
 
 func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
@@ -202,7 +218,7 @@ func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
 			references = ""
 		}
 		return scgpt.New(scgpt.Options{
-			Models: dir, DefaultModel: fallback, References: references,
+			Models: dir, DefaultModel: cmp.Or(f.defaultModel, fallback), References: references,
 			Device: f.device, Precision: compute.Precision(f.precision), Threads: f.threads, Lease: f.lease,
 			Memo: cmp.Or(f.memo.dir, os.Getenv("TROUPE_MEMO_DIR")), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
 			Roots: f.roots, Logger: a.logger(),

@@ -24,6 +24,18 @@ type batch struct {
 	empty     []int
 }
 
+// add appends a cell.
+func (b *batch) add(cell int, p tokens.Packed, info tokens.CellInfo) {
+	b.packed.Add(p)
+	b.cells = append(b.cells, cell)
+	if info.Truncated {
+		b.truncated++
+	}
+	if info.Empty {
+		b.empty = append(b.empty, cell)
+	}
+}
+
 // Embed runs the model over the cells from to to-1. While the device works on
 // one batch (on [model.Model.InFlight] of them, where it queues work), the next
 // one is read and tokenised; no more is held, but for one batch in the making for
@@ -134,6 +146,7 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 	t := c.tokenizer.Clone()
 	limit := c.engine.model.BatchTokens()
 	making := map[int]*batch{} // by domain
+	var next tokens.Packed
 	send := func(b *batch) error {
 		select {
 		case batches <- *b:
@@ -157,30 +170,19 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 				making[domain] = b
 			}
 			columns, values := block.Row(i)
-			info, err := t.Append(&b.packed, cell, columns, values)
+			next.Reset()
+			info, err := t.Append(&next, cell, columns, values)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.file.Path(), err)
 			}
-			// A cell too many would be a pass of its own.
-			if last := b.packed.Cells() - 1; last > 0 && b.packed.Tokens() > limit {
-				rest := cut(&b.packed, last)
-				if err := send(b); err != nil {
-					return err
-				}
-				b.packed = rest
-			}
-			b.cells = append(b.cells, cell)
-			if info.Truncated {
-				b.truncated++
-			}
-			if info.Empty {
-				b.empty = append(b.empty, cell)
-			}
-			if b.packed.Tokens() >= limit {
+			// A batch that is a little too large would be cut into a large
+			// and a small piece.
+			if len(b.cells) > 0 && b.packed.Tokens()+info.Tokens > limit {
 				if err := send(b); err != nil {
 					return err
 				}
 			}
+			b.add(cell, next, info)
 		}
 	}
 	for _, domain := range slices.Sorted(maps.Keys(making)) {
@@ -191,16 +193,4 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 		}
 	}
 	return nil
-}
-
-// cut takes the last cell off a batch.
-func cut(p *tokens.Packed, last int) tokens.Packed {
-	at := p.Offsets[last]
-	rest := tokens.Packed{
-		IDs:     slices.Clone(p.IDs[at:]),
-		Values:  slices.Clone(p.Values[at:]),
-		Offsets: []int32{0, p.Offsets[last+1] - at},
-	}
-	p.IDs, p.Values, p.Offsets = p.IDs[:at], p.Values[:at], p.Offsets[:last+1]
-	return rest
 }

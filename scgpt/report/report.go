@@ -20,6 +20,8 @@ type Report struct {
 	// LabelsKey and ConfidenceKey head their columns in the table; empty means
 	// label and confidence.
 	LabelsKey, ConfidenceKey string
+	// Method says in half a sentence how the labels were given.
+	Method string
 	// ConfidenceMeaning says in half a sentence what the confidence is.
 	ConfidenceMeaning string
 	// Truth holds the true types, "" where one is not known. TruthKey is the

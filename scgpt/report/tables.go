@@ -98,6 +98,8 @@ type grid struct {
 	// Caption is for readers who hear the table.
 	Caption string
 	Dots    bool
+	// Totals says that rows have them.
+	Totals bool
 }
 
 type gridRow struct {
@@ -130,7 +132,7 @@ func (s *scores) confusion() *grid {
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(totals[b], totals[a]) })
-	g := &grid{}
+	g := &grid{Totals: true}
 	if len(order) > maxConfusion {
 		g.Left = fmt.Sprintf("The %d types of the most cells; %d others are left out.", maxConfusion, len(order)-maxConfusion)
 		order = order[:maxConfusion]

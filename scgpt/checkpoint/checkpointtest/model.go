@@ -19,9 +19,10 @@ import (
 // Model describes a checkpoint with random weights: the same numbers for the
 // same description.
 type Model struct {
-	// Vocab counts the tokens: genes GENE0, GENE1, … and the three special
-	// ones, <pad>, <cls> and <eoc>, with the last ids.
+	// Vocab counts the tokens: Genes, then GENE0, GENE1, … and the three
+	// special ones, <pad>, <cls> and <eoc>, with the last ids.
 	Vocab int
+	Genes []string
 	// Width is the size of embeddings, Hidden that of the feed-forward.
 	Width, Heads, Hidden, Layers int
 	// Style is input_emb_style; ValueRows counts the values of the style
@@ -52,15 +53,26 @@ func (s Model) Write(dir string) (err error) {
 		return err
 	}
 	vocab := make(map[string]int)
-	for i := range s.Vocab - 3 {
-		vocab[fmt.Sprintf("GENE%d", i)] = i
+	for i, gene := range s.Genes {
+		vocab[gene] = i
+	}
+	for i := range s.Vocab - 3 - len(s.Genes) {
+		vocab[fmt.Sprintf("GENE%d", i)] = len(s.Genes) + i
 	}
 	vocab["<pad>"], vocab["<cls>"], vocab["<eoc>"] = s.Vocab-3, s.Vocab-2, s.Vocab-1
 	args := map[string]any{
 		"embsize": s.Width, "nheads": s.Heads, "d_hid": s.Hidden, "nlayers": s.Layers,
 		"input_emb_style": s.Style, "n_bins": 51,
 	}
-	for name, content := range map[string]any{"vocab.json": vocab, "args.json": args} {
+	files := map[string]any{"vocab.json": vocab, "args.json": args}
+	if s.Classes > 0 {
+		names := map[string]string{}
+		for i := range s.Classes {
+			names[fmt.Sprint(i)] = fmt.Sprintf("type %d", i)
+		}
+		files["id2type.json"] = names
+	}
+	for name, content := range files {
 		data, err := json.Marshal(content)
 		if err != nil {
 			return err

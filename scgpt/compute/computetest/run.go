@@ -58,6 +58,7 @@ func Run(t *testing.T, config Config) {
 		{"Dot", testDot},
 		{"Embed", testEmbed},
 		{"Empty", testEmpty},
+		{"FinishLayer", testFinishLayer},
 		{"ForeignAndFreed", testForeignAndFreed},
 		{"Linear", testLinear},
 		{"Normalize", testNormalize},

@@ -67,7 +67,9 @@ func (d *core) fusedAttention(dim int) attention {
 	case compute.BF16:
 		a.element = bfloat16s
 		if d.arch == 90 && dim == 64 && d.config.attention != mma {
-			return d.hopperAttention()
+			// Hopper's own instructions.
+			a.kernel, a.threads, a.queries, a.shared = "attention_wgmma_64", 256, 128, 65536
+			return a
 		}
 		a.shared = 512 * dim
 	default:
@@ -77,18 +79,6 @@ func (d *core) fusedAttention(dim int) attention {
 	a.queries = 128
 	if dim == 128 {
 		a.queries = 64
-	}
-	return a
-}
-
-// hopperAttention returns the launch of the kernel for Hopper's own instructions.
-func (d *core) hopperAttention() attention {
-	a := attention{kernel: "attention_wgmma_64", queries: 128, threads: 256, shared: 65536, element: bfloat16s}
-	switch d.config.attention {
-	case wgmmaB:
-		a.kernel, a.queries, a.threads = "attention_wgmma_64_b", 192, 384
-	case wgmmaC:
-		a.kernel, a.shared = "attention_wgmma_64_c", 98304
 	}
 	return a
 }

@@ -23,8 +23,6 @@ const (
 	auto   = "auto"
 	mma    = "mma"
 	wgmma  = "wgmma"
-	wgmmaB = "wgmma_b"
-	wgmmaC = "wgmma_c"
 	cublas = "cublas"
 	simple = "simple"
 )
@@ -71,7 +69,7 @@ func (c *config) set(key, value string) (err error) {
 			return fmt.Errorf("rows is %q, want 1 to 65536", value)
 		}
 	case "attention":
-		if ways := []string{auto, mma, wgmma, wgmmaB, wgmmaC, cublas, simple}; !slices.Contains(ways, value) {
+		if ways := []string{auto, mma, wgmma, cublas, simple}; !slices.Contains(ways, value) {
 			return fmt.Errorf("attention is %q, want one of %s", value, strings.Join(ways, ", "))
 		}
 		c.attention = value

@@ -37,7 +37,7 @@ var programs = []struct {
 	functions []string
 }{
 	{"rows.cu", []string{
-		"embed", "addnorm_any", "normalize", "pool", "dot", "activate", "convert", "copy_rows",
+		"embed", "addnorm_any", "normalize", "pool", "dot", "activate", "convert", "copy_rows", "mask_columns",
 		"addnorm_fp32_256", "addnorm_fp32_512", "addnorm_fp32_768", "addnorm_fp32_1024",
 		"addnorm_bf16_256", "addnorm_bf16_512", "addnorm_bf16_768", "addnorm_bf16_1024",
 	}},

@@ -12,7 +12,7 @@ const numbers = text => {
 const none = 65535, count = data.cells.length;
 const confidence = numbers(data.confidence), labels = numbers(data.labels);
 const truth = data.truth ? numbers(data.truth) : null;
-const layouts = data.layouts.map(l => ({name: l.name, note: l.note, points: numbers(l.points)}));
+const layouts = data.layouts.map(l => ({...l, points: numbers(l.points)}));
 const grouped = new Intl.NumberFormat("en-US");
 const sure = i => (confidence[i] / 65535).toFixed(3);
 
@@ -51,6 +51,9 @@ for (let i = count - 1, seed = 1; i > 0; i--) {
   order[i] = order[j];
   order[j] = t;
 }
+
+// By confidence, the cells that are least sure come last.
+const bySureness = order.slice().sort((a, b) => confidence[b] - confidence[a]);
 
 const shown = i => confidence[i] >= state.least * 65535 - 0.5 && (state.mode.ramp || !state.mode.hidden.has(state.mode.of[i]));
 const screenX = i => (state.layout.points[2 * i] / 65535 - state.x) * size * state.zoom + width / 2;
@@ -112,13 +115,16 @@ function resize() {
   ratio = Math.min(window.devicePixelRatio || 1, 3);
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
-  size = Math.min(width, height) - 44;
+  fill();
   restyle();
 }
 
+// fill makes the layout as large as the canvas allows.
+function fill() { size = Math.max(1, Math.min((width - 48) / state.layout.width, (height - 48) / state.layout.height)); }
+
 function restyle() {
   looks = new Map();
-  const fit = Math.max(1.1, Math.min(5, 62 / Math.sqrt(count)));
+  const fit = Math.max(1.15, Math.min(5, 105 / Math.sqrt(count)));
   radius = fit * Math.min(2.2, Math.pow(state.zoom, 0.4));
   queue();
 }
@@ -140,7 +146,7 @@ function draw(c, w, h, scale, live) {
   let visible = 0;
   for (const bright of dim ? [false, true] : [true]) {
     c.globalAlpha = bright ? (count > 20000 ? 0.8 : 0.9) : 0.13;
-    for (const i of order) {
+    for (const i of ramp ? bySureness : order) {
       if (!shown(i)) continue;
       const emphasised = !dim || (state.lit < 0 || state.mode.of[i] === state.lit) && (!state.found || state.found.has(i));
       if (emphasised !== bright) continue;
@@ -283,6 +289,7 @@ function zoomAt(x, y, factor) {
 }
 function fit() {
   Object.assign(state, {zoom: 1, x: 0.5, y: 0.5});
+  fill();
   restyle();
   showTip();
 }
@@ -364,6 +371,8 @@ $("find").oninput = e => {
 };
 $("find").onkeydown = e => { if (e.key === "Escape") { e.target.value = ""; e.target.oninput(e); } };
 $("fit").onclick = fit;
+$("nearer").onclick = () => zoomAt(width / 2, height / 2, 1.4);
+$("farther").onclick = () => zoomAt(width / 2, height / 2, 1 / 1.4);
 $("all").onclick = () => { state.mode.hidden.clear(); changed(); };
 $("nobody").onclick = () => { state.mode.hidden = new Set(state.mode.kinds.keys()); changed(); };
 $("save").onclick = () => {

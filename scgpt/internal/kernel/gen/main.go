@@ -1,0 +1,67 @@
+// Command gen writes the assembly of package kernel; see the go:generate lines
+// there. Each instruction set gets the same functions, with its name at the
+// end:
+//
+//	gemm<m>      a tile of m rows by two vectors of columns
+//	largest      the maximum of a row
+//	softmax      row = exp(row - max), and the sum
+//	scale        dst = s·src
+//	addNorm      dst = layer norm of a + b
+//
+// and both share transpose8, which packs rows. The set of bfloat16 has
+//
+//	gemm<m>      the same over words of two bfloat16 each
+//	round        float32 to words along a row
+//	interleave   float32 to words along columns
+//	softmax      to words
+//
+// The set neon, for arm64, has the functions of avx2 but transpose8; neon.go
+// writes it without avo.
+//
+// What a function computes is documented at kernel.Set.
+package main
+
+import (
+	"flag"
+	"log"
+
+	. "github.com/mmcloughlin/avo/build"
+)
+
+func main() {
+	set := flag.String("set", "", "instruction set: avx2, avx512, avx512bf16 or neon")
+	flag.Parse()
+	if *set == "neon" {
+		writeNEON("../neon_arm64.s", "../neon_arm64.go")
+		return
+	}
+	var v vectors
+	switch *set {
+	case "avx2":
+		v = &avx2{}
+	case "avx512":
+		v = &avx512{}
+	case "avx512bf16":
+		v = &avx512bf16{}
+	default:
+		log.Fatalf("gen: unknown instruction set %q", *set)
+	}
+	ConstraintExpr("amd64,!noasm")
+	for rows := 1; rows <= v.tileRows(); rows++ {
+		gemm(v, rows)
+	}
+	if *set == "avx512bf16" {
+		round(v)
+		interleave(v)
+		softmaxWords(v)
+	} else {
+		largest(v)
+		softmax(v)
+		scale(v)
+		addNorm(v)
+	}
+	if *set == "avx2" {
+		transpose()
+	}
+	Generate()
+}
