@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -152,5 +151,5 @@ func (a Activity[In, Out]) callOptions(ctx workflow.Context, options []ActivityO
 }
 
 func (a Activity[In, Out]) what(part string) string {
-	return fmt.Sprintf("%s of the activity %s", part, a.name)
+	return part + " of the activity " + a.name
 }

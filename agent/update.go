@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -115,5 +114,5 @@ func (u Update[In, Out]) Execute(ctx context.Context, c client.Client, id, runID
 }
 
 func (u Update[In, Out]) what(part string) string {
-	return fmt.Sprintf("%s of the update %s", part, u.name)
+	return part + " of the update " + u.name
 }

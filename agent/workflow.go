@@ -140,7 +140,7 @@ func (w Workflow[In, Out]) ContinueAsNew(ctx workflow.Context, in In) error {
 }
 
 func (w Workflow[In, Out]) what(part string) string {
-	return fmt.Sprintf("%s of the workflow %s", part, w.name)
+	return part + " of the workflow " + w.name
 }
 
 // domainKey is where a workflow's context holds the name of its domain.

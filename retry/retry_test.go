@@ -14,9 +14,12 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
+	"go.uber.org/goleak"
 
 	"github.com/seed-ab6af24b/troupe/retry"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The GPU policy is a published contract: users of the Python system rely on
 // these numbers.

@@ -33,6 +33,7 @@ func embed(ctx context.Context, args []string) (_ any, err error) {
 	model, data := f.String("model", "", "model folder"), f.String("data", "", ".h5ad file")
 	cells := f.Int("cells", 0, "cells to embed; 0: all")
 	repeat := f.Int("repeat", 1, "times to embed them")
+	slice := f.Int("slice", 0, "cells at a time, so that results do not pile up in memory; 0: all")
 	name, precision := f.String("device", "cpu", "device"), f.String("precision", "", "precision")
 	threads := f.Int("threads", 0, "threads")
 	profile := f.String("cpuprofile", "", "file to write a CPU profile to")
@@ -77,9 +78,17 @@ func embed(ctx context.Context, args []string) (_ any, err error) {
 	}
 	for i := range *repeat {
 		start, before := time.Now(), usage()
-		emb, err := c.Embed(ctx, 0, res.Cells, nil)
-		if err != nil {
-			return nil, err
+		res.Tokens = 0
+		step := res.Cells
+		if *slice > 0 {
+			step = *slice
+		}
+		for from := 0; from < res.Cells; from += step {
+			emb, err := c.Embed(ctx, from, min(from+step, res.Cells), nil)
+			if err != nil {
+				return nil, err
+			}
+			res.Tokens += emb.Tokens
 		}
 		seconds, used := time.Since(start).Seconds(), usage().cpu-before.cpu
 		res.All = append(res.All, seconds)
@@ -89,7 +98,6 @@ func embed(ctx context.Context, args []string) (_ any, err error) {
 		if i == 0 || used < res.CPUSeconds {
 			res.CPUSeconds = used
 		}
-		res.Tokens = emb.Tokens
 	}
 	res.CellsPerS = float64(res.Cells) / res.Seconds
 	res.PeakRSSMB = usage().rssMB

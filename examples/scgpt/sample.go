@@ -16,6 +16,8 @@ const (
 	sampleDir   = "testdata/models"
 
 	sampleReferences = "testdata/references"
+	// The cells that the sample model was trained on, for the baseline.
+	sampleTraining = "testdata/cells/pbmc68k_train.h5ad"
 )
 
 // sample finds a sample file from the working directory upwards, so that the

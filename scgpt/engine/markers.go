@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
@@ -38,9 +39,13 @@ func (c *Cells) Markers(ctx context.Context, genes, types []string) (*report.Mar
 		}
 		cells[r]++
 		for k, column := range at {
-			if g, ok := columns[column]; ok && values[k] != 0 {
-				m.Fraction[r][g]++
-				m.Mean[r][g] += float64(values[k])
+			// The value of a gene that the model does not know may be
+			// anything.
+			if v := float64(values[k]); v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0) {
+				if g, ok := columns[column]; ok {
+					m.Fraction[r][g]++
+					m.Mean[r][g] += v
+				}
 			}
 		}
 		return nil

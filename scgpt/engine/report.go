@@ -20,12 +20,14 @@ type ReportOptions struct {
 	Truth *Truth
 	// Baseline is what another method makes of the cells, nil for none.
 	Baseline *Baseline
-	// Genes are shown in the cells of each type, and to each other as the
-	// model sees them; those that are not known are left out.
+	// Genes are shown in the cells of each type; those that the file lacks
+	// are left out.
 	Genes []string
-	// Method says in half a sentence how labels were given, and Confidence
-	// what the confidence is.
-	Method, Confidence string
+	// Vectors are compared with each other, nil for none.
+	Vectors *GeneVectors
+	// Reference is the name of the labelled cells that the labels come from,
+	// "" where they are the classifier head's.
+	Reference string
 	// Options are those that the cells were read with.
 	Options Options
 	// Input is the SHA-256 of the file, "" where it is not known.
@@ -49,15 +51,15 @@ func (c *Cells) Report(ctx context.Context, emb *Embeddings, labels *Labels, o R
 	match := c.GeneMatch()
 	r := &report.Report{
 		Title: filepath.Base(c.file.Path()), Cells: names, Labels: labels.Types, Confidence: labels.Confidence,
-		LabelsKey: LabelsKey, ConfidenceKey: ConfidenceKey, Method: o.Method, ConfidenceMeaning: o.Confidence,
-		Embedding:    neighbors.Matrix{Data: emb.Normalized(), Rows: c.Len(), Cols: emb.Dim},
-		EmbeddingKey: EmbeddingKey,
+		LabelsKey: LabelsKey, ConfidenceKey: ConfidenceKey,
+		Embedding: emb.drawn(), EmbeddingKey: EmbeddingKey,
 		Genes: &report.GeneMatch{
 			Total: match.Total, Matched: match.Matched, MappedFromSymbols: match.MappedFromSymbols,
 			Unmatched: match.Unmatched, UnmatchedCount: match.UnmatchedCount, DuplicateCount: match.DuplicateCount,
 		},
 		Notes: c.notes(emb),
 	}
+	r.Method, r.ConfidenceMeaning = c.method(o)
 	for _, d := range match.Duplicates {
 		r.Genes.Duplicates = append(r.Genes.Duplicates, d.Gene)
 	}
@@ -75,11 +77,22 @@ func (c *Cells) Report(ctx context.Context, emb *Embeddings, labels *Labels, o R
 	if r.Markers, err = c.Markers(ctx, o.Genes, labels.Types); err != nil {
 		return nil, err
 	}
-	if r.Similarity, err = c.engine.similarityOf(o.Genes); err != nil {
-		return nil, err
+	if v := o.Vectors; v != nil {
+		r.Similarity = &report.Similarity{Genes: v.Genes, Cosine: v.Similarity()}
 	}
 	r.Provenance = c.facts(o)
 	return r, nil
+}
+
+// drawn returns the normalised vectors of the cells that a report draws.
+func (e *Embeddings) drawn() neighbors.Matrix {
+	cells := report.Drawn(e.To - e.From)
+	m := neighbors.Matrix{Data: make([]float32, 0, len(cells)*e.Dim), Rows: len(cells), Cols: e.Dim}
+	for _, i := range cells {
+		m.Data = append(m.Data, e.Vectors[i*e.Dim:(i+1)*e.Dim]...)
+		normalize(m.Data[len(m.Data)-e.Dim:])
+	}
+	return m
 }
 
 // String says in half a sentence what the baseline is.
@@ -136,18 +149,19 @@ func typesByCount(values []string) []string {
 	})
 }
 
-// similarityOf compares the genes of the vocabulary, nil where there are fewer
-// than two.
-func (e *Engine) similarityOf(genes []string) (*report.Similarity, error) {
-	known := slices.DeleteFunc(slices.Clone(genes), func(g string) bool { _, ok := e.ck.Vocab().ID(g); return !ok })
-	if len(known) < 2 {
-		return nil, nil
+// Known returns those of some genes that the vocabulary has.
+func (e *Engine) Known(genes []string) []string {
+	return slices.DeleteFunc(slices.Clone(genes), func(g string) bool { _, ok := e.ck.Vocab().ID(g); return !ok })
+}
+
+// method says in half a sentence each how the labels were given, and what the
+// confidence is.
+func (c *Cells) method(o ReportOptions) (method, confidence string) {
+	if o.Reference == "" {
+		return "the classifier head of " + c.engine.Name(), "the softmax probability of the class"
 	}
-	g, err := e.Genes(known)
-	if err != nil {
-		return nil, err
-	}
-	return &report.Similarity{Genes: g.Genes, Cosine: g.Similarity()}, nil
+	return "the nearest cells of the reference " + o.Reference + ", as " + c.engine.Name() + " sees them",
+		"the share of the nearest cells of the reference that have the label"
 }
 
 // facts are the lines of the provenance. They hold nothing that differs between
@@ -168,7 +182,8 @@ func (c *Cells) facts(o ReportOptions) []report.Fact {
 	add("Model", p.Model)
 	add("Model fingerprint", p.Fingerprint)
 	add("Model size", fmt.Sprintf("%d layers, %d wide, %d heads", args.NLayers, args.EmbSize, args.NHeads))
-	add("Labels", o.Method)
+	method, _ := c.method(o)
+	add("Labels", method)
 	add("Device", p.Device)
 	add("Precision", p.precision())
 	add("Tokens of a cell", fmt.Sprintf("at most %d, longer cells keep: %s", t.MaxLength, t.Cap))

@@ -24,9 +24,13 @@ func TestReport(t *testing.T) {
 	require.NoError(t, err)
 	baseline, err := engine.NewBaseline(t.Context(), train, pbmc, engine.BaselineOptions{})
 	require.NoError(t, err)
+	known := eng.Known([]string{"CD3D", "no such gene", "MS4A1", "LYZ"})
+	require.Equal(t, []string{"CD3D", "MS4A1", "LYZ"}, known)
+	vectors, err := eng.Genes(known)
+	require.NoError(t, err)
 	options := engine.ReportOptions{
 		Truth: truth, Baseline: baseline, Genes: []string{"CD3D", "no such gene", "MS4A1", "LYZ"}, Input: "0123abcd",
-		Method: "the classifier head", Confidence: "a probability",
+		Vectors:    vectors,
 		Provenance: engine.Provenance{Agent: "scgpt", Version: "1", Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class()},
 	}
 	r, err := c.Report(t.Context(), emb, labels, options)
@@ -39,6 +43,8 @@ func TestReport(t *testing.T) {
 	require.Equal(t, []string{"CD3D", "MS4A1", "LYZ"}, r.Similarity.Genes)
 	require.Equal(t, 705, r.Genes.Matched)
 	require.Empty(t, r.Notes)
+	require.Equal(t, "the classifier head of tiny_scgpt", r.Method)
+	require.Contains(t, r.ConfidenceMeaning, "softmax")
 	require.Contains(t, r.Provenance, report.Fact{Name: "Input SHA-256", Value: "0123abcd"})
 	require.Contains(t, r.Provenance, report.Fact{Name: "Model fingerprint", Value: eng.Fingerprint()})
 	require.Contains(t, r.Provenance, report.Fact{Name: "Device", Value: eng.Class()})
@@ -58,6 +64,11 @@ func TestReport(t *testing.T) {
 	require.Nil(t, r.Markers)
 	require.Nil(t, r.Similarity)
 	require.NoError(t, r.WriteHTML(t.Context(), &bytes.Buffer{}))
+
+	r, err = c.Report(t.Context(), emb, labels, engine.ReportOptions{Reference: "blood"})
+	require.NoError(t, err)
+	require.Equal(t, "the nearest cells of the reference blood, as tiny_scgpt sees them", r.Method)
+	require.Contains(t, r.ConfidenceMeaning, "share of the nearest cells")
 }
 
 // The figures are those of a plain loop over the file's matrix.

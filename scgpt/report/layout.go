@@ -18,8 +18,9 @@ const MaxPoints = 100_000
 // embedding has more dimensions: scanpy's default.
 const components = 50
 
-// drawn returns the numbers of the cells that are drawn, of n.
-func drawn(n int) []int {
+// Drawn returns the numbers of the cells that are drawn, of n: all, or [MaxPoints]
+// evenly spaced ones.
+func Drawn(n int) []int {
 	cells := make([]int, min(n, MaxPoints))
 	for i := range cells {
 		cells[i] = i * n / len(cells)
@@ -40,15 +41,9 @@ type layout struct {
 	Points string `json:"points"`
 }
 
-// layouts arranges the cells of an embedding, chosen by their numbers.
-func layouts(ctx context.Context, embedding neighbors.Matrix, cells []int) ([]layout, error) {
-	x := neighbors.Matrix{Data: embedding.Data, Rows: embedding.Rows, Cols: embedding.Cols}
-	if len(cells) < x.Rows {
-		x = neighbors.Matrix{Data: make([]float32, 0, len(cells)*x.Cols), Rows: len(cells), Cols: x.Cols}
-		for _, i := range cells {
-			x.Data = append(x.Data, embedding.Row(i)...)
-		}
-	}
+// layouts arranges the cells of an embedding.
+func layouts(ctx context.Context, embedding neighbors.Matrix) ([]layout, error) {
+	x := embedding
 	plane := neighbors.Matrix{Data: make([]float32, 2*x.Rows), Rows: x.Rows, Cols: 2}
 	if x.Rows > 1 {
 		k := min(components, x.Cols, x.Rows)

@@ -211,7 +211,7 @@ func (r *Report) tiles(p *page) []tile {
 	tiles := []tile{
 		{Name: "Cells", Value: thousands(n)},
 		types,
-		{Name: "Mean confidence", Value: decimals(sum / float64(n)), Note: fmt.Sprintf("%s below %.1f", plural(low, "cell"), unsure)},
+		{Name: "Mean confidence", Value: decimals(sum / float64(max(n, 1))), Note: fmt.Sprintf("%s below %.1f", plural(low, "cell"), unsure)},
 	}
 	if s := p.Scores; s != nil {
 		note := "macro F1 " + decimals(s.MacroF1)

@@ -106,7 +106,7 @@ func numbersOf(values []string, cells []int, names []string) []uint16 {
 
 // newPlot lays out the cells. names are those of the types.
 func (r *Report) newPlot(ctx context.Context, names []string) (*plot, error) {
-	cells := drawn(len(r.Cells))
+	cells := Drawn(len(r.Cells))
 	p := &plot{
 		Kinds: kindsOf(names), Labels: encode(numbersOf(r.Labels, cells, names)),
 		Cells: make([]string, len(cells)), Palette: palette, Neutral: neutral, Ramp: viridis,
@@ -125,6 +125,6 @@ func (r *Report) newPlot(ctx context.Context, names []string) (*plot, error) {
 		p.Columns = append(p.Columns, colour{c.Name, kindsOf(values), encode(numbersOf(c.Values, cells, values))})
 	}
 	var err error
-	p.Layouts, err = layouts(ctx, r.Embedding, cells)
+	p.Layouts, err = layouts(ctx, r.Embedding)
 	return p, err
 }

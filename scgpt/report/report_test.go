@@ -127,6 +127,7 @@ func TestPageShowsEverything(t *testing.T) {
 
 func TestPageLeavesOutWhatIsMissing(t *testing.T) {
 	t.Parallel()
+	containsNot(t, page(t, &report.Report{Title: "none"}), "NaN")
 	got := page(t, &report.Report{Title: "few", Cells: []string{"a"}, Labels: []string{"B"}, Confidence: []float32{1}})
 	contains(t, got, "<dd>1</dd>")
 	for _, unwanted := range []string{`id="h-confusion"`, `id="h-markers"`, `id="h-similarity"`, `id="h-genes"`, `id="h-provenance"`, "<canvas", "<script", "Accuracy"} {
@@ -335,7 +336,6 @@ func TestBadReports(t *testing.T) {
 		change func(r *report.Report)
 		want   string
 	}{
-		"no cells":      {func(r *report.Report) { r.Cells = nil }, "report: Cells: there are none"},
 		"labels":        {func(r *report.Report) { r.Labels = r.Labels[1:] }, "report: Labels: 3 entries, but there are 4 cells"},
 		"confidences":   {func(r *report.Report) { r.Confidence = nil }, "report: Confidence: 0 entries, but there are 4 cells"},
 		"no confidence": {func(r *report.Report) { r.Confidence[2] = nan }, "report: Confidence[2]: NaN, but it must be from 0 to 1"},
@@ -343,7 +343,7 @@ func TestBadReports(t *testing.T) {
 		"truth":         {func(r *report.Report) { r.Truth = []string{} }, "report: Truth: 0 entries, but there are 4 cells"},
 		"baseline":      {func(r *report.Report) { r.Baseline.Labels = nil }, "report: Baseline.Labels: 0 entries, but there are 4 cells"},
 		"column":        {func(r *report.Report) { r.Columns[0].Values = nil }, `report: Columns["batch"]: 0 entries, but there are 4 cells`},
-		"embedding":     {func(r *report.Report) { r.Embedding.Rows, r.Embedding.Data = 2, r.Embedding.Data[:24] }, "report: Embedding: 2 entries, but there are 4 cells"},
+		"embedding":     {func(r *report.Report) { r.Embedding.Rows, r.Embedding.Data = 2, r.Embedding.Data[:24] }, "report: Embedding: 2 rows, but 4 of 4 cells are drawn"},
 		"NaN":           {func(r *report.Report) { r.Embedding.Data[12] = nan }, "Embedding[1,0]: NaN, but distances need finite values"},
 		"markers":       {func(r *report.Report) { r.Markers.Mean = nil }, "report: Markers: 2 and 0 rows for 2 types"},
 		"marker row":    {func(r *report.Report) { r.Markers.Mean[1] = nil }, "report: Markers row 1: 2 and 0 values for 2 genes"},

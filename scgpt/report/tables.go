@@ -75,7 +75,7 @@ func (r *Report) typeRows(kinds []kind, s *scores) []typeRow {
 	}
 	for i := range rows {
 		row := &rows[i]
-		row.Share = float64(row.Cells) / float64(len(r.Labels))
+		row.Share = float64(row.Cells) / float64(max(len(r.Labels), 1))
 		row.Bar = (100*row.Cells + greatest - 1) / max(greatest, 1)
 		if row.Cells > 0 {
 			row.Confidence /= float64(row.Cells)

@@ -59,8 +59,8 @@ func TestNumbersAsTexts(t *testing.T) {
 
 func TestDrawnIsEvenlySpaced(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []int{0, 1, 2}, drawn(3))
-	many := drawn(250_001)
+	require.Equal(t, []int{0, 1, 2}, Drawn(3))
+	many := Drawn(250_001)
 	require.Len(t, many, MaxPoints)
 	require.Equal(t, 0, many[0])
 	require.Less(t, many[MaxPoints-1], 250_001)

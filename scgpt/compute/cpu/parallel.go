@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -10,9 +11,16 @@ import (
 // each taking the next i when it is done with one. It stops taking tasks when
 // ctx ends, waits for those in progress and returns the context's cause. A
 // long task asks stopped now and then and returns early.
+//
+// The threads are goroutines like any other, and wait for each other without
+// spinning. Between tasks, and where a task asks stopped, they let others run
+// first: a program whose processors are all computing still answers its
+// network and its timers within a millisecond or two, not at the end of the time
+// slices (10 ms) of all who are in the queue.
 func (d *device) parallel(ctx context.Context, n int, task func(thread, i int, stopped func() bool)) error {
 	var next atomic.Int64
 	stopped := func() bool {
+		runtime.Gosched()
 		select {
 		case <-ctx.Done():
 			return true

@@ -92,7 +92,7 @@ var avx2 = &Set{
 	MR:        6,
 	NR:        16,
 	Gemm:      gemm(16, []tileFunc{gemm1AVX2, gemm2AVX2, gemm3AVX2, gemm4AVX2, gemm5AVX2, gemm6AVX2}),
-	Max: largest(largestAVX2),
+	Max:       largest(largestAVX2),
 	Softmax: func(row []float32, s float32) float32 {
 		if len(row) == 0 {
 			return 0

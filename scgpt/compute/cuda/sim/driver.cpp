@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <condition_variable>
 #include <cstdarg>
 #include <cstdio>
@@ -126,11 +127,11 @@ int capability() {
 int sharedOptIn() { return capability() >= 90 ? 232448 : capability() >= 80 ? 166912 : 65536; }
 
 // Failures to inject, from TROUPE_SIM_FAIL: "call=code" fails every call of that
-// name, "call#n=code" the n-th since the device was opened, several separated by
-// commas; names are without _v2. "kernel#n=code" is an asynchronous failure of
+// name, "call#n=code" the n-th since the device was opened, "call#m-n=code" the
+// m-th to the n-th, several separated by commas; names are without _v2. "kernel#n=code" is an asynchronous failure of
 // the n-th launch. "driver=12040" is the version that the driver says it has.
 struct Injection {
-	long at; // 0: every time
+	long from, to; // which calls
 	int code;
 };
 std::multimap<std::string, Injection> injections;
@@ -156,7 +157,9 @@ void readInjections() {
 			driverVersion = code;
 			continue;
 		}
-		injections.emplace(name, Injection{hash == std::string::npos ? 0 : atol(item.c_str() + hash + 1), code});
+		long from = 1, to = LONG_MAX;
+		if (hash != std::string::npos && sscanf(item.c_str() + hash, "#%ld-%ld", &from, &to) == 1) to = from;
+		injections.emplace(name, Injection{from, to, code});
 	}
 }
 
@@ -164,7 +167,7 @@ int injected(const char* call) {
 	long n = ++calls[call];
 	auto range = injections.equal_range(call);
 	for (auto i = range.first; i != range.second; i++) {
-		if (!i->second.at || i->second.at == n) return i->second.code;
+		if (n >= i->second.from && n <= i->second.to) return i->second.code;
 	}
 	return 0;
 }
@@ -543,8 +546,8 @@ API cuDeviceGetDefaultMemPool(void** pool, int) {
 API cuMemPoolSetAttribute(void*, int, void*) { return guarded("cuMemPoolSetAttribute"); }
 API cuMemPoolTrimTo(void*, size_t) { return guarded("cuMemPoolTrimTo"); }
 
-API cuMemHostAlloc(void** p, size_t n, unsigned) {
-	if (int code = guarded("cuMemHostAlloc")) return code;
+API cuMemAllocHost_v2(void** p, size_t n) {
+	if (int code = guarded("cuMemAllocHost")) return code;
 	Lock l(big);
 	*p = malloc(n);
 	if (!*p) return outOfMemory;
@@ -552,7 +555,7 @@ API cuMemHostAlloc(void** p, size_t n, unsigned) {
 	opened("pinned memory");
 	return success;
 }
-API cuMemAllocHost_v2(void** p, size_t n) { return cuMemHostAlloc(p, n, 0); }
+API cuMemHostAlloc(void** p, size_t n, unsigned) { return cuMemAllocHost_v2(p, n); }
 
 API cuMemFreeHost(void* p) {
 	if (int code = guarded("cuMemFreeHost")) return code;

@@ -29,14 +29,19 @@ import (
 )
 
 func main() {
-	set := flag.String("set", "", "instruction set: avx2, avx512, avx512bf16 or neon")
+	set := flag.String("set", "", "instruction set: avx2, avx512, avx512bf16, neon or peak")
 	flag.Parse()
 	if *set == "neon" {
 		writeNEON("../neon_arm64.s", "../neon_arm64.go")
 		return
 	}
+	ConstraintExpr("amd64,!noasm")
 	var v vectors
 	switch *set {
+	case "peak":
+		peaks()
+		Generate()
+		return
 	case "avx2":
 		v = &avx2{}
 	case "avx512":
@@ -46,7 +51,6 @@ func main() {
 	default:
 		log.Fatalf("gen: unknown instruction set %q", *set)
 	}
-	ConstraintExpr("amd64,!noasm")
 	for rows := 1; rows <= v.tileRows(); rows++ {
 		gemm(v, rows)
 	}
