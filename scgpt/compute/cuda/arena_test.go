@@ -101,7 +101,7 @@ func TestArenaReusesMemory(t *testing.T) {
 
 func TestArenaOutOfMemory(t *testing.T) {
 	t.Parallel()
-	a, bank := newArena(t, 1<<20, 3<<20)
+	a, _ := newArena(t, 1<<20, 3<<20)
 	big, ok := a.get(t, 2<<20)
 	require.True(t, ok)
 	_, ok = a.get(t, 2<<20)
@@ -112,7 +112,7 @@ func TestArenaOutOfMemory(t *testing.T) {
 
 	// The driver may have less than the limit says, but a slab of the exact
 	// size.
-	a, bank = newArena(t, 1<<20, 16<<20)
+	a, bank := newArena(t, 1<<20, 16<<20)
 	bank.left = 100 << 10
 	b, ok := a.get(t, 50<<10)
 	require.True(t, ok)

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
-	"github.com/seed-ab6af24b/troupe/scgpt/compute/cuda"
 )
 
 // failVariable tells the simulated device which calls fail; see sim/README.md.
@@ -205,7 +204,7 @@ func TestFailingCalls(t *testing.T) {
 			if c.call != "cublasCreate" {
 				require.ErrorContains(t, err, fmt.Sprintf("error %d", c.code))
 			}
-			var lost *cuda.LostError
+			var lost *compute.DeviceLostError
 			require.NotErrorAs(t, err, &lost)
 		})
 	}
@@ -270,7 +269,7 @@ func TestFailureChild(t *testing.T) {
 	}
 	dev, err := compute.Open(smallDevice(), compute.Options{})
 	if err != nil {
-		var lost *cuda.LostError
+		var lost *compute.DeviceLostError
 		if !errors.As(err, &lost) {
 			t.Logf("open failed: %v", err)
 			return
@@ -279,7 +278,7 @@ func TestFailureChild(t *testing.T) {
 		return
 	}
 	_, err = layer(dev)
-	var lost *cuda.LostError
+	var lost *compute.DeviceLostError
 	require.ErrorAs(t, err, &lost)
 	_, again := layer(dev)
 	require.ErrorAs(t, again, &lost)
