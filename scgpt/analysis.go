@@ -80,6 +80,7 @@ func (r *cellRun) annotate(ctx workflow.Context, req api.AnnotationRequest) (api
 		return res, err
 	}
 	r.allDone()
+	r.found(res)
 	res.BatchTokens = r.batchTokens(res.BatchTokens)
 	return res, nil
 }

@@ -26,7 +26,11 @@ func Find() string {
 
 // New starts a Chromium without a window. The function stops it.
 func New(ctx context.Context, path string) (context.Context, context.CancelFunc) {
-	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.Flag("disable-dev-shm-usage", true)}
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path), chromedp.Flag("disable-dev-shm-usage", true),
+		// A mouse, which a machine without a screen has not got.
+		chromedp.Flag("blink-settings", "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"),
+	}
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium has none for root
 	}

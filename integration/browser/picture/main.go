@@ -20,7 +20,7 @@ import (
 
 func main() {
 	width := flag.Int64("width", 1280, "of the page, in CSS pixels")
-	height := flag.Int64("height", 940, "of the page, in CSS pixels")
+	height := flag.Int64("height", 1090, "of the page, in CSS pixels")
 	scheme := flag.String("scheme", "light", "light or dark")
 	flag.Parse()
 	if flag.NArg() != 2 {
