@@ -22,7 +22,7 @@ func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.An
 	r.attributes = req.SearchAttributes
 	if err := r.plan(ctx, api.PlanRequest{
 		Task: api.TaskAnnotate, ExpressionData: req.ExpressionData, ReferenceDataset: req.ReferenceDataset,
-		Model: req.Model, Out: req.Out, Cells: req.Cells, BaselineData: req.BaselineData,
+		Model: req.Model, Out: req.Out, Cells: req.Cells, BatchKey: req.BatchKey, BaselineData: req.BaselineData,
 	}); err != nil {
 		return res, err
 	}

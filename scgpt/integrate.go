@@ -124,9 +124,7 @@ func (a *Agent) integrated(ctx context.Context, j job, req api.BatchIntegrationR
 		if cells, choice, err = j.eng.OpenIntegration(ctx, j.in, j.opts, chooseOptions(req.NHVG, req.Flavor)); err != nil {
 			return err
 		}
-		if len(cells.Batches().Names) < 2 {
-			err = retry.InvalidData.Errorf("%s: all cells are of the batch %q in obs[%q]: there is nothing to integrate", req.ExpressionData, cells.Batches().Names[0], j.opts.BatchKey)
-		}
+		err = severalBatches(j, cells, j.opts.BatchKey)
 		return err
 	}
 	defer func() {
@@ -150,6 +148,14 @@ func (a *Agent) integrated(ctx context.Context, j job, req api.BatchIntegrationR
 		return err
 	})
 	return cells, choice, emb, err
+}
+
+// severalBatches makes sure that there is something to integrate.
+func severalBatches(j job, cells *engine.Cells, batchKey string) error {
+	if names := cells.Batches().Names; len(names) < 2 {
+		return retry.InvalidData.Errorf("%s: obs[%q] has one batch, %q: there is nothing to integrate", j.data, batchKey, names)
+	}
+	return nil
 }
 
 func (a *Agent) measure(ctx context.Context, x neighbors.Matrix, batches []string, truth *engine.Truth) (api.IntegrationMetrics, []string, error) {

@@ -46,18 +46,25 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 	if _, err := a.baselineData(req.BaselineData, truth); err != nil {
 		return api.Plan{}, err
 	}
+	if req.Task == api.TaskAnnotate && req.BatchKey != "" {
+		if err := canIntegrate(j, req.BatchKey); err != nil {
+			return api.Plan{}, err
+		}
+	}
 	plan := api.Plan{
 		Task:           string(j.opts.Task),
 		ExpressionData: j.in,
 		Model:          j.eng.Name(),
 		Out:            j.out,
 		Cells:          cellOptions(j.opts, req.Cells.LabelColumn),
-		BatchKey:       req.BatchKey,
 		NObs:           cells.Len(),
 		GeneMatch:      geneMatch(cells),
 		Input:          j.sum,
 		Fingerprint:    j.eng.Fingerprint(),
 		ShardDir:       filepath.Join(j.out+shardsSuffix, activity.GetInfo(ctx).WorkflowExecution.ID),
+	}
+	if req.Task == api.TaskIntegrate {
+		plan.BatchKey = req.BatchKey
 	}
 	perCell, err := tokensPerCell(ctx, cells, req)
 	if err != nil {
@@ -84,4 +91,17 @@ func tokensPerCell(ctx context.Context, cells *engine.Cells, req api.PlanRequest
 	}
 	n := cmp.Or(req.NHVG, engine.DefaultChosenGenes)
 	return float64(min(n, cells.GeneMatch().Matched) + 1), nil
+}
+
+// canIntegrate finds out early what would keep an analysis from integrating
+// batches after it has labelled the cells.
+func canIntegrate(j job, batchKey string) error {
+	opts := j.opts
+	opts.Task, opts.MaxLength, opts.BatchKey = engine.Integrate, 0, batchKey
+	cells, err := j.eng.Open(j.in, opts)
+	if err != nil {
+		return err
+	}
+	defer cells.Close()
+	return severalBatches(j, cells, batchKey)
 }

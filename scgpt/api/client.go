@@ -5,11 +5,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	sdklog "go.temporal.io/sdk/log"
@@ -146,27 +144,31 @@ func (c *Client) RunAnalysis(ctx context.Context, req AnalysisWorkflowRequest, w
 	return outcomeOf[AnalysisWorkflowResult](s, nil), nil
 }
 
-// Cancel asks a workflow to end; it removes what it has computed so far.
+// Cancel asks a workflow to end; it removes what it has computed so far. One that
+// has ended already is an error.
 func (c *Client) Cancel(ctx context.Context, id string) error {
-	return c.ended(ctx, id, c.temporal.CancelWorkflow(ctx, id, ""))
+	if err := c.running(ctx, id); err != nil {
+		return err
+	}
+	return c.temporal.CancelWorkflow(ctx, id, "")
 }
 
 // Terminate ends a workflow at once, for a reason that its history keeps. The
-// shard files that it has computed stay, in a folder beside the output.
+// shard files that it has computed stay, in a folder beside the output. One that
+// has ended already is an error.
 func (c *Client) Terminate(ctx context.Context, id, reason string) error {
-	return c.ended(ctx, id, c.temporal.TerminateWorkflow(ctx, id, "", reason))
+	if err := c.running(ctx, id); err != nil {
+		return err
+	}
+	return c.temporal.TerminateWorkflow(ctx, id, "", reason)
 }
 
-// ended tells a workflow that is not there from one that has ended already, which
-// are one error to the server.
-func (c *Client) ended(ctx context.Context, id string, err error) error {
-	var missing *serviceerror.NotFound
-	if !errors.As(err, &missing) {
-		return err
-	}
+// running says why a workflow cannot be ended. The server takes a cancellation of
+// one that has ended without a word.
+func (c *Client) running(ctx context.Context, id string) error {
 	s, err := c.describe(ctx, id)
-	if err != nil {
-		return err
+	if err == nil && s.Status != StatusRunning {
+		err = fmt.Errorf("workflow %q has ended already: it is %s", id, s.Status)
 	}
-	return fmt.Errorf("workflow %q has ended already: it is %s", id, s.Status)
+	return err
 }

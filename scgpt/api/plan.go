@@ -15,7 +15,8 @@ type PlanRequest struct {
 	Model            string      `json:"model,omitempty"`
 	Out              string      `json:"out,omitempty"`
 	Cells            CellOptions `json:"cells,omitzero"`
-	// BatchKey, NHVG and Flavor are as in [BatchIntegrationRequest].
+	// BatchKey, NHVG and Flavor are as in [BatchIntegrationRequest]. With the
+	// task annotate, a BatchKey is only checked.
 	BatchKey   string `json:"batch_key,omitempty"`
 	NHVG       int    `json:"n_hvg,omitempty"`
 	Flavor     string `json:"flavor,omitempty"`

@@ -1,0 +1,187 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/api"
+	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
+	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/checkpointtest"
+	"github.com/seed-ab6af24b/troupe/scgpt/compute"
+)
+
+// fullSize, set to 1, has the tests about long computations use a model of the
+// published size, with which they take a quarter of an hour on two cores; by
+// default it is a small one of the same shape.
+const fullSize = "TROUPE_FULL_SIZE"
+
+// longPatience bounds the tests with either model.
+func longPatience() time.Duration {
+	if os.Getenv(fullSize) != "" {
+		return time.Hour
+	}
+	return 5 * time.Minute
+}
+
+// bigModel writes a model that has a shard of cells take long enough to be hit,
+// and returns the folder of models and its name.
+func bigModel(t *testing.T) (models, name string) {
+	t.Helper()
+	models, name = t.TempDir(), "big"
+	m := checkpointtest.Model{Vocab: 5000, Width: 96, Heads: 4, Hidden: 96, Layers: 4, Style: checkpoint.Continuous}
+	if os.Getenv(fullSize) != "" {
+		m = checkpointtest.FullSize(60697)
+	}
+	m.Genes, m.Classes = sampleGenes(t), 4
+	dir := filepath.Join(models, name)
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	require.NoError(t, m.Write(dir))
+	return models, name
+}
+
+// sampleGenes are the genes that the sample model knows.
+func sampleGenes(t *testing.T) (genes []string) {
+	t.Helper()
+	ck, err := checkpoint.Open(filepath.Join(testModels, testModel))
+	require.NoError(t, err)
+	defer ck.Close()
+	for id := range ck.Vocab().Len() {
+		if g := ck.Vocab().Token(int32(id)); !strings.HasPrefix(g, "<") {
+			genes = append(genes, g)
+		}
+	}
+	return genes
+}
+
+func init() { compute.Register("counted", counted{}) }
+
+// counted is the CPU as a device that writes a line to a file, the configuration,
+// for every forward pass: the number of its cells. A process that is killed has
+// written them.
+type counted struct{}
+
+func (counted) Open(path string, o compute.Options) (compute.Device, error) {
+	dev, err := compute.Open("cpu", o)
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	_, err = fmt.Fprintln(file, "open")
+	return &countedDevice{dev, file}, err
+}
+
+type countedDevice struct {
+	compute.Device
+	file *os.File
+}
+
+// NewLayout is called once for each forward pass.
+func (d *countedDevice) NewLayout(offsets []int32) (compute.Layout, error) {
+	if _, err := fmt.Fprintf(d.file, "pass %d\n", len(offsets)-1); err != nil {
+		return nil, err
+	}
+	return d.Device.NewLayout(offsets)
+}
+
+func (d *countedDevice) Close() error {
+	_ = d.file.Close()
+	return d.Device.Close()
+}
+
+// passesIn counts the forward passes of a file of a counted device, and their
+// cells. The first two of a worker, which warm the model up, do not count.
+func passesIn(t *testing.T, path string) (passes, cells int) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return 0, 0
+	}
+	require.NoError(t, err)
+	warmUps := 0
+	for line := range strings.Lines(string(data)) {
+		var n int
+		if line == "open\n" {
+			warmUps = 2
+		} else if _, err := fmt.Sscanf(line, "pass %d\n", &n); err != nil {
+			continue // a killed process was writing it
+		} else if warmUps > 0 {
+			warmUps--
+		} else {
+			passes++
+			cells += n
+		}
+	}
+	return passes, cells
+}
+
+// A worker killed in the middle of a shard costs what it had computed of that
+// shard, and nothing in the result.
+func TestAnalysisSurvivesKillOfItsWorker(t *testing.T) {
+	t.Parallel()
+	const shardCells, shards = 80, 7 // of 559 cells
+	models, model := bigModel(t)
+	dir := t.TempDir()
+	in := copyCells(t, "celltypist_sample.h5ad", dir)
+	out := filepath.Join(dir, "result.h5ad")
+	passes := filepath.Join(t.TempDir(), "passes")
+	worker := childWorker{Address: hostPort, TaskQueue: "kill-tasks", Models: models, Model: model, Root: dir, Passes: passes}
+	kill := startWorker(t, worker)
+
+	c := clientTo(t, hostPort)
+	analyses := api.NewClient(c, api.TemporalConfig{TaskQueue: worker.TaskQueue})
+	ctx := within(t, longPatience())
+	id, err := analyses.StartAnalysis(ctx, api.AnalysisWorkflowRequest{
+		ExpressionData: in, Out: out, ShardOptions: api.ShardOptions{ShardCells: shardCells},
+	})
+	require.NoError(t, err)
+
+	// Two shards are finished, and a part of the third one is.
+	require.Eventually(t, func() bool {
+		_, cells := passesIn(t, passes)
+		return cells > 2*shardCells+shardCells/4 && len(shardFiles(t, out, id)) == 2
+	}, longPatience(), time.Millisecond)
+	kill()
+	finished := len(shardFiles(t, out, id))
+	before, cellsBefore := passesIn(t, passes)
+	require.Less(t, finished, shards, "the kill came too late: all shards were finished")
+	lost := cellsBefore - finished*shardCells
+	require.Positive(t, lost, "the kill hit no running shard: %d shards were finished, %d cells computed", finished, cellsBefore)
+	require.LessOrEqual(t, lost, shardCells, "more than one shard was being computed")
+	status, err := analyses.Status(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, api.StatusRunning, status.Status)
+
+	startWorker(t, worker)
+	result, err := analyses.Result(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, api.StatusComplete, result.Result.Status)
+	require.Equal(t, shards, result.Result.Metadata.Shards)
+
+	// Nothing that was finished is computed again.
+	after, cellsAfter := passesIn(t, passes)
+	require.Equal(t, 559+lost, cellsAfter, "cells in forward passes, those of the shard that was hit twice")
+	t.Logf("killed after %d forward passes (%d cells, %d shards finished); %d passes in all (%d cells, of 559)",
+		before, cellsBefore, finished, after, cellsAfter)
+	tries := attempts(t, c, id, api.EmbedShard.Name())
+	require.Len(t, tries, shards)
+	again := 0
+	for _, n := range tries {
+		again += n - 1
+	}
+	require.Positive(t, again)
+	require.LessOrEqual(t, again, 2, "two slots: at most two shards were in flight")
+
+	want := filepath.Join(dir, "undisturbed.h5ad")
+	annotateDirectly(t, filepath.Join(models, model), in, want)
+	requireSameFile(t, want, out)
+	requireOnly(t, dir, append(annotated(out), in, want)...)
+}
