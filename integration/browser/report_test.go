@@ -226,6 +226,15 @@ func TestReport(t *testing.T) {
 	await(p, "60 of 300 cells found", text("status"))
 	p.do(chromedp.SendKeys(chromedp.ID("find"), kb.Escape))
 
+	// The picture can be saved.
+	value[any](p, `(() => {
+		const make = URL.createObjectURL;
+		URL.createObjectURL = b => { window.saved = b.type + " " + (b.size > 5000); return make(b); };
+		HTMLAnchorElement.prototype.click = function() { window.saved += " " + this.download; };
+		document.getElementById("save").click();
+	})()`)
+	await(p, "image/png true umap.png", "String(window.saved)")
+
 	// Names of types on the plot, zoom, and back.
 	p.do(chromedp.Click(chromedp.ID("names")), chromedp.Click(chromedp.ID("nearer")), chromedp.Click(chromedp.ID("farther")), chromedp.Click(chromedp.ID("fit")))
 	await(p, "300 of 300 cells shown", text("status"))
