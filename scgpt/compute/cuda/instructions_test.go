@@ -98,9 +98,9 @@ func TestInstructions(t *testing.T) {
 			if _, ok := p.functions[c.Kernel]; !ok {
 				continue // the architecture lacks the instruction
 			}
-			t.Run(fmt.Sprintf("%s %s as sm_%d", c.Kernel, c.Name, r.Arch), func(t *testing.T) {
-				c.requireSame(t, p.run(t, c.Kernel, c.In))
-			})
+			// Here, not in a subtest, whose thread has no context.
+			got := p.run(t, c.Kernel, c.In)
+			t.Run(fmt.Sprintf("%s %s as sm_%d", c.Kernel, c.Name, r.Arch), func(t *testing.T) { c.requireSame(t, got) })
 			compared++
 		}
 	}
