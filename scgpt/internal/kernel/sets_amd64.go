@@ -12,6 +12,7 @@ import (
 //go:generate env GOWORK=off go -C gen run . -set avx2 -pkg kernel -out ../avx2_amd64.s -stubs ../avx2_amd64.go
 //go:generate env GOWORK=off go -C gen run . -set avx512 -pkg kernel -out ../avx512_amd64.s -stubs ../avx512_amd64.go
 //go:generate env GOWORK=off go -C gen run . -set avx512bf16 -pkg kernel -out ../avx512bf16_amd64.s -stubs ../avx512bf16_amd64.go
+//go:generate env GOWORK=off go -C gen run . -set amx
 
 // Sets returns the sets that this processor can run, those of the highest
 // precision first, and of equal precision the best first.
@@ -26,6 +27,9 @@ func Sets() []*Set {
 	}
 	sets = append(sets, Generic)
 	if has512 && cpu.X86.HasAVX512BF16 {
+		if cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 && requestAMX() == nil {
+			sets = append(sets, amx, threefold(amx))
+		}
 		sets = append(sets, avx512bf16)
 	}
 	return sets
@@ -52,13 +56,17 @@ func Features() string {
 // than one of a higher precision: bf16x3 on AVX512_BF16.
 func Unlisted() []*Set {
 	if slices.Contains(Sets(), avx512bf16) {
-		s := *avx512bf16
-		h := *s.halves
-		h.parts = 3
-		s.Precision, s.halves = "bf16x3", &h
-		return []*Set{&s}
+		return []*Set{threefold(avx512bf16)}
 	}
 	return nil
+}
+
+// threefold returns a set that multiplies three times.
+func threefold(bf16 *Set) *Set {
+	s, h := *bf16, *bf16.halves
+	h.parts = 3
+	s.Precision, s.halves = "bf16x3", &h
+	return &s
 }
 
 var avx512 = &Set{
