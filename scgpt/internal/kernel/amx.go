@@ -20,6 +20,7 @@ var amx = &Set{
 	Max:       avx512.Max,
 	Softmax:   avx512.Softmax,
 	Scale:     avx512.Scale,
+	Add:       avx512.Add,
 	AddNorm:   avx512.AddNorm,
 	halves:    &halves{parts: 1, step: tileWords, round: round, interleave: interleave, softmax: softmaxWords},
 

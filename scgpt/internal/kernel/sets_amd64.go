@@ -90,7 +90,9 @@ var avx512 = &Set{
 			scaleAVX512(&dst[0], &src[:len(dst)][0], len(dst), s)
 		}
 	},
+	Add:        sum(sumAVX512),
 	AddNorm:    addNorm(addNormAVX512),
+	copyPanel:  copyPanel(32, copyRowsAVX512),
 	transpose8: transpose,
 }
 
@@ -112,7 +114,9 @@ var avx2 = &Set{
 			scaleAVX2(&dst[0], &src[:len(dst)][0], len(dst), s)
 		}
 	},
+	Add:        sum(sumAVX2),
 	AddNorm:    addNorm(addNormAVX2),
+	copyPanel:  copyPanel(16, copyRowsAVX2),
 	transpose8: transpose,
 }
 
@@ -126,6 +130,7 @@ var avx512bf16 = &Set{
 	Max:       avx512.Max,
 	Softmax:   avx512.Softmax,
 	Scale:     avx512.Scale,
+	Add:       avx512.Add,
 	AddNorm:   avx512.AddNorm,
 	halves:    &halves{parts: 1, step: 8, round: round, interleave: interleave, softmax: softmaxWords},
 
@@ -165,6 +170,16 @@ func softmaxWords(dst, row []float32, scale float32) float32 {
 	}
 	_ = dst[(len(row)+15)/16*8-1]
 	return softmaxAVX512BF16(&dst[0], &row[0], len(row), scale*log2e)
+}
+
+func copyPanel(nr int, f func(dst *float32, src *float32, ld int, rows int)) func(panel, src []float32, ld, k int) {
+	return func(panel, src []float32, ld, k int) {
+		if k < 1 {
+			return
+		}
+		_, _ = panel[nr*k-1], src[(k-1)*ld+nr-1]
+		f(&panel[0], &src[0], ld, k)
+	}
 }
 
 func transpose(dst []float32, ldd int, src []float32, lds, blocks int) {

@@ -6,6 +6,8 @@
 //	largest      the maximum of a row
 //	softmax      row = exp(row - max), and the sum
 //	scale        dst = s·src
+//	sum          dst = a + b
+//	copyRows     columns of a matrix as a panel (amd64)
 //	addNorm      dst = layer norm of a + b
 //
 // and both share transpose8, which packs rows. The set of bfloat16 has
@@ -71,6 +73,8 @@ func main() {
 		largest(v)
 		softmax(v)
 		scale(v)
+		sum(v)
+		copyRows(v)
 		addNorm(v)
 	}
 	if *set == "avx2" {
