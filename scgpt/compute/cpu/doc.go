@@ -13,10 +13,12 @@
 //
 // Products are in float32 unless the options ask for less, and are never
 // lowered by themselves. "bf16" rounds the factors of all products to bfloat16
-// and takes AVX512_BF16: the class is "cpu/avx512bf16/bf16". "bf16x3" multiplies
-// three times, what rounding leaves and what it takes off, and is nearly as
-// exact as float32. With AVX512_BF16 it is slower than float32, and is had only
-// by name ("cpu:avx512bf16"). Sums, softmax and norms are float32 in all.
+// and takes AVX512_BF16 or AMX: the class is "cpu/avx512bf16/bf16" or
+// "cpu/amx/bf16". "bf16x3" multiplies three times, what rounding leaves and what
+// it takes off, and is nearly as exact as float32. It takes AMX: with
+// AVX512_BF16 it is slower than float32, and is had only by name
+// ("cpu:avx512bf16"). AMX is used on Linux, when the kernel gives the process
+// leave; it has not been run on a processor yet, only in an emulator. Sums, softmax and norms are float32 in all.
 //
 // The bits of a bfloat16 product's sum are those that the processor's
 // instruction gives; makers of processors may differ in its inner rounding.

@@ -51,3 +51,11 @@ func largest(f func(row *float32, n int) float32) func(row []float32) float32 {
 		return f(&row[0], len(row))
 	}
 }
+
+func sum(f func(dst *float32, a *float32, b *float32, n int)) func(dst, a, b []float32) {
+	return func(dst, a, b []float32) {
+		if n := len(dst); n > 0 {
+			f(&dst[0], &a[:n][0], &b[:n][0], n)
+		}
+	}
+}

@@ -32,6 +32,12 @@ func softmaxAVX2(row *float32, n int, scale float32) float32
 func scaleAVX2(dst *float32, src *float32, n int, s float32)
 
 //go:noescape
+func sumAVX2(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func copyRowsAVX2(dst *float32, src *float32, ld int, rows int)
+
+//go:noescape
 func addNormAVX2(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)
 
 //go:noescape

@@ -1309,6 +1309,64 @@ loopEnd:
 	VZEROUPPER
 	RET
 
+// func sumAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX
+TEXT ·sumAVX2(SB), NOSPLIT, $0-32
+	MOVQ    n+24(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x07, CX
+	LEAQ    tailMasksAVX2<>+0(SB), DX
+	MOVQ    $0x00000008, BX
+	SUBQ    CX, BX
+	VMOVUPS (DX)(BX*4), Y0
+	MOVQ    dst+0(FP), CX
+	MOVQ    a+8(FP), DX
+	MOVQ    b+16(FP), BX
+	XORQ    SI, SI
+	SUBQ    $0x08, AX
+	JLT     loopTail
+
+loop:
+	VMOVUPS (DX)(SI*1), Y1
+	VADDPS  (BX)(SI*1), Y1, Y1
+	VMOVUPS Y1, (CX)(SI*1)
+	ADDQ    $0x20, SI
+	SUBQ    $0x08, AX
+	JGE     loop
+
+loopTail:
+	ADDQ       $0x08, AX
+	JEQ        loopEnd
+	VMASKMOVPS (DX)(SI*1), Y0, Y1
+	VMASKMOVPS (BX)(SI*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (CX)(SI*1)
+
+loopEnd:
+	VZEROUPPER
+	RET
+
+// func copyRowsAVX2(dst *float32, src *float32, ld int, rows int)
+// Requires: AVX
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ ld+16(FP), DX
+	MOVQ rows+24(FP), BX
+	SHLQ $0x02, DX
+
+row:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    DX, CX
+	ADDQ    $0x00000040, AX
+	DECQ    BX
+	JNZ     row
+	VZEROUPPER
+	RET
+
 // func addNormAVX2(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·addNormAVX2(SB), NOSPLIT, $0-52

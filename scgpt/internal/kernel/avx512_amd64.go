@@ -56,4 +56,10 @@ func softmaxAVX512(row *float32, n int, scale float32) float32
 func scaleAVX512(dst *float32, src *float32, n int, s float32)
 
 //go:noescape
+func sumAVX512(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
+func copyRowsAVX512(dst *float32, src *float32, ld int, rows int)
+
+//go:noescape
 func addNormAVX512(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)

@@ -4456,6 +4456,64 @@ loopEnd:
 	VZEROUPPER
 	RET
 
+// func sumAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sumAVX512(SB), NOSPLIT, $0-32
+	MOVQ  n+24(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x00000001, DX
+	SHLXL CX, DX, DX
+	DECL  DX
+	KMOVW DX, K1
+	MOVQ  dst+0(FP), CX
+	MOVQ  a+8(FP), DX
+	MOVQ  b+16(FP), BX
+	XORQ  SI, SI
+	SUBQ  $0x10, AX
+	JLT   loopTail
+
+loop:
+	VMOVUPS (DX)(SI*1), Z0
+	VADDPS  (BX)(SI*1), Z0, Z0
+	VMOVUPS Z0, (CX)(SI*1)
+	ADDQ    $0x40, SI
+	SUBQ    $0x10, AX
+	JGE     loop
+
+loopTail:
+	ADDQ      $0x10, AX
+	JEQ       loopEnd
+	VMOVUPS.Z (DX)(SI*1), K1, Z0
+	VMOVUPS.Z (BX)(SI*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (CX)(SI*1)
+
+loopEnd:
+	VZEROUPPER
+	RET
+
+// func copyRowsAVX512(dst *float32, src *float32, ld int, rows int)
+// Requires: AVX, AVX512F
+TEXT ·copyRowsAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ ld+16(FP), DX
+	MOVQ rows+24(FP), BX
+	SHLQ $0x02, DX
+
+row:
+	VMOVUPS (CX), Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(CX), Z0
+	VMOVUPS Z0, 64(AX)
+	ADDQ    DX, CX
+	ADDQ    $0x00000080, AX
+	DECQ    BX
+	JNZ     row
+	VZEROUPPER
+	RET
+
 // func addNormAVX512(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·addNormAVX512(SB), NOSPLIT, $0-52

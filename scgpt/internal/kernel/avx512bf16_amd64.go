@@ -47,6 +47,12 @@ func gemm13AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc in
 func gemm14AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
+func fillAVX512BF16(c *float32, ldc int, rows int, bias *float32)
+
+//go:noescape
+func activateAVX512BF16(c *float32, ldc int, rows int, slope float32)
+
+//go:noescape
 func roundAVX512BF16(hi *float32, lo *float32, src *float32, n int)
 
 //go:noescape

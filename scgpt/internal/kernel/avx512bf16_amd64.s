@@ -5287,6 +5287,50 @@ store:
 	VZEROUPPER
 	RET
 
+// func fillAVX512BF16(c *float32, ldc int, rows int, bias *float32)
+// Requires: AVX, AVX512F
+TEXT ·fillAVX512BF16(SB), NOSPLIT, $0-32
+	MOVQ    bias+24(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    rows+16(FP), DX
+	SHLQ    $0x02, CX
+
+row:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	DECQ    DX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func activateAVX512BF16(c *float32, ldc int, rows int, slope float32)
+// Requires: AVX, AVX512F
+TEXT ·activateAVX512BF16(SB), NOSPLIT, $0-28
+	VBROADCASTSS slope+24(FP), Z0
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	SHLQ         $0x02, CX
+
+row:
+	VMOVUPS (AX), Z1
+	VMULPS  Z0, Z1, Z2
+	VMAXPS  Z1, Z2, Z1
+	VMOVUPS Z1, (AX)
+	VMOVUPS 64(AX), Z1
+	VMULPS  Z0, Z1, Z2
+	VMAXPS  Z1, Z2, Z1
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	DECQ    DX
+	JNZ     row
+	VZEROUPPER
+	RET
+
 // func roundAVX512BF16(hi *float32, lo *float32, src *float32, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·roundAVX512BF16(SB), NOSPLIT, $0-32

@@ -13,6 +13,7 @@ var Generic = &Set{
 	Max:       maxGeneric,
 	Softmax:   softmaxGeneric,
 	Scale:     scaleGeneric,
+	Add:       addGeneric,
 	AddNorm:   addNormGeneric,
 }
 
@@ -116,6 +117,13 @@ func scaleGeneric(dst, src []float32, s float32) {
 	src = src[:len(dst)]
 	for i := range dst {
 		dst[i] = s * src[i]
+	}
+}
+
+func addGeneric(dst, a, b []float32) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] + b[i]
 	}
 }
 

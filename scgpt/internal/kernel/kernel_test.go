@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,7 +48,7 @@ func (g guarded) clone() guarded {
 
 func forEachSet(t *testing.T, test func(t *testing.T, s *Set)) {
 	t.Helper()
-	for _, s := range slices.Concat(Sets(), Unlisted()) {
+	for _, s := range slices.Concat(Sets(), Unlisted(), emulated()) {
 		t.Run(s.Name+"/"+s.Precision, func(t *testing.T) {
 			t.Parallel()
 			test(t, s)
@@ -100,6 +101,9 @@ func TestGemm(t *testing.T) {
 			tolerance = 5e-4 // what the low parts' own product would be
 		}
 		for m := 1; m <= s.MR; m++ {
+			if m > 2 && m%16 > 1 && m%16 < 15 && strings.HasSuffix(s.Name, "emulated") {
+				continue // slow, and like those beside them
+			}
 			for _, k := range []int{1, 2, 3, 4, 5, 7, 8, 64, 131} {
 				for _, flags := range []Flags{0, Accumulate, ReLU, LeakyReLU, Accumulate | ReLU, Accumulate | LeakyReLU} {
 					for _, withBias := range []bool{false, true} {
@@ -168,6 +172,9 @@ func TestGemmSameBytes(t *testing.T) {
 			for first := 0; first+m <= s.MR; first++ {
 				got := make([]float32, m*s.NR)
 				cut := 1 + rng.IntN(k-1)
+				if s.halves != nil {
+					cut = max(1, cut/s.halves.step) * s.halves.step
+				}
 				s.Gemm(m, cut, a.data[first*lda:], lda, b.data, got, s.NR, nil, 0)
 				s.Gemm(m, k-cut, a.data[first*lda+cut:], lda, b.data[cut*s.NR:], got, s.NR, nil, Accumulate)
 				require.Equal(t, want[first*s.NR:(first+m)*s.NR], got, "%d rows from %d, cut at %d", m, first, cut)
@@ -200,8 +207,10 @@ func TestGemmKeepsNaN(t *testing.T) {
 	t.Parallel()
 	forEachSet(t, func(t *testing.T, s *Set) {
 		for _, flags := range []Flags{0, ReLU, LeakyReLU} {
-			b, c := make([]float32, s.NR), make([]float32, s.NR)
-			s.Gemm(1, 1, []float32{float32(math.NaN())}, 1, b, c, s.NR, nil, flags)
+			k := s.Words(1)
+			a, b, c := make([]float32, k), make([]float32, k*s.NR), make([]float32, s.NR)
+			a[0] = float32(math.NaN())
+			s.Gemm(1, k, a, k, b, c, s.NR, nil, flags)
 			for _, v := range c {
 				require.True(t, math.IsNaN(float64(v)), "flags %d", flags)
 			}
@@ -212,7 +221,7 @@ func TestGemmKeepsNaN(t *testing.T) {
 func TestGemmRefusesShortSlices(t *testing.T) {
 	t.Parallel()
 	forEachSet(t, func(t *testing.T, s *Set) {
-		const m, k = 3, 5
+		m, k := 3, s.Words(5)
 		a, b, c, bias := make([]float32, m*k), make([]float32, k*s.NR), make([]float32, m*s.NR), make([]float32, s.NR)
 		s.Gemm(m, k, a, k, b, c, s.NR, bias, 0)
 		require.Panics(t, func() { s.Gemm(m, k, a[:m*k-1:m*k-1], k, b, c, s.NR, bias, 0) })
@@ -282,6 +291,22 @@ func TestScale(t *testing.T) {
 			dst.check(t, "dst")
 			for i, v := range src.data {
 				require.Equal(t, 0.3*v, dst.data[i], "n=%d: %d", n, i)
+			}
+		}
+	})
+}
+
+func TestAdd(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		s.Add(nil, nil, nil)
+		rng := rand.New(rand.NewPCG(21, 22))
+		for _, n := range lengths {
+			dst, a, b := newGuarded(rng, n), newGuarded(rng, n), newGuarded(rng, n)
+			s.Add(dst.data, a.data, b.data)
+			dst.check(t, "dst")
+			for i := range dst.data {
+				require.Equal(t, a.data[i]+b.data[i], dst.data[i], "n=%d: %d", n, i)
 			}
 		}
 	})

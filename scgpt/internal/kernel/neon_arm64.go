@@ -38,4 +38,7 @@ func softmaxNEON(row *float32, n int, scale float32) float32
 func scaleNEON(dst *float32, src *float32, n int, s float32)
 
 //go:noescape
+func sumNEON(dst *float32, a *float32, b *float32, n int)
+
+//go:noescape
 func addNormNEON(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)

@@ -1573,6 +1573,38 @@ loopOne:
 loopEnd:
 	RET
 
+// func sumNEON(dst *float32, a *float32, b *float32, n int)
+TEXT ·sumNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R2
+	MOVD a+8(FP), R3
+	MOVD b+16(FP), R4
+	MOVD n+24(FP), R0
+	SUBS $4, R0, R1
+	BLT loopTail
+
+loop:
+	FMOVQ.P 16(R3), F1
+	FMOVQ.P 16(R4), F2
+	WORD $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	FMOVQ.P F1, 16(R2)
+	SUBS $4, R1, R1
+	BGE loop
+
+loopTail:
+	ADDS $4, R1, R1
+	BEQ loopEnd
+
+loopOne:
+	FMOVS.P 4(R3), F1
+	FMOVS.P 4(R4), F2
+	WORD $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	FMOVS.P F1, 4(R2)
+	SUBS $1, R1, R1
+	BNE loopOne
+
+loopEnd:
+	RET
+
 // func addNormNEON(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)
 TEXT ·addNormNEON(SB), NOSPLIT, $0-52
 	MOVD dst+0(FP), R2

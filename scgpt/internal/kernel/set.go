@@ -45,6 +45,9 @@ type Set struct {
 	// Scale sets dst = s·src.
 	Scale func(dst, src []float32, s float32)
 
+	// Add sets dst = a + b.
+	Add func(dst, a, b []float32)
+
 	// AddNorm sets dst to the layer norm of a+b, or of a when b is nil.
 	// dst may be a or b.
 	AddNorm func(dst, a, b, gamma, beta []float32, eps float32)
@@ -52,8 +55,8 @@ type Set struct {
 	// halves is nil where words are float32.
 	halves *halves
 
-	// copyPanel copies k rows of NR numbers to a panel; nil where there is no
-	// fast way.
+	// copyPanel copies k rows of NR numbers, ld apart, to a panel; nil where
+	// there is no fast way.
 	copyPanel func(panel, src []float32, ld, k int)
 
 	// transpose8 writes eight rows of 8·blocks columns as 8·blocks rows of

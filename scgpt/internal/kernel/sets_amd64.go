@@ -12,6 +12,7 @@ import (
 //go:generate env GOWORK=off go -C gen run . -set avx2 -pkg kernel -out ../avx2_amd64.s -stubs ../avx2_amd64.go
 //go:generate env GOWORK=off go -C gen run . -set avx512 -pkg kernel -out ../avx512_amd64.s -stubs ../avx512_amd64.go
 //go:generate env GOWORK=off go -C gen run . -set avx512bf16 -pkg kernel -out ../avx512bf16_amd64.s -stubs ../avx512bf16_amd64.go
+//go:generate env GOWORK=off go -C gen run . -set amx
 
 // Sets returns the sets that this processor can run, those of the highest
 // precision first, and of equal precision the best first.
@@ -26,6 +27,9 @@ func Sets() []*Set {
 	}
 	sets = append(sets, Generic)
 	if has512 && cpu.X86.HasAVX512BF16 {
+		if cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 && requestAMX() == nil {
+			sets = append(sets, amx, threefold(amx))
+		}
 		sets = append(sets, avx512bf16)
 	}
 	return sets
@@ -52,13 +56,17 @@ func Features() string {
 // than one of a higher precision: bf16x3 on AVX512_BF16.
 func Unlisted() []*Set {
 	if slices.Contains(Sets(), avx512bf16) {
-		s := *avx512bf16
-		h := *s.halves
-		h.parts = 3
-		s.Precision, s.halves = "bf16x3", &h
-		return []*Set{&s}
+		return []*Set{threefold(avx512bf16)}
 	}
 	return nil
+}
+
+// threefold returns a set that multiplies three times.
+func threefold(bf16 *Set) *Set {
+	s, h := *bf16, *bf16.halves
+	h.parts = 3
+	s.Precision, s.halves = "bf16x3", &h
+	return &s
 }
 
 var avx512 = &Set{
@@ -82,7 +90,9 @@ var avx512 = &Set{
 			scaleAVX512(&dst[0], &src[:len(dst)][0], len(dst), s)
 		}
 	},
+	Add:        sum(sumAVX512),
 	AddNorm:    addNorm(addNormAVX512),
+	copyPanel:  copyPanel(32, copyRowsAVX512),
 	transpose8: transpose,
 }
 
@@ -104,7 +114,9 @@ var avx2 = &Set{
 			scaleAVX2(&dst[0], &src[:len(dst)][0], len(dst), s)
 		}
 	},
+	Add:        sum(sumAVX2),
 	AddNorm:    addNorm(addNormAVX2),
+	copyPanel:  copyPanel(16, copyRowsAVX2),
 	transpose8: transpose,
 }
 
@@ -118,6 +130,7 @@ var avx512bf16 = &Set{
 	Max:       avx512.Max,
 	Softmax:   avx512.Softmax,
 	Scale:     avx512.Scale,
+	Add:       avx512.Add,
 	AddNorm:   avx512.AddNorm,
 	halves:    &halves{parts: 1, step: 8, round: round, interleave: interleave, softmax: softmaxWords},
 
@@ -157,6 +170,16 @@ func softmaxWords(dst, row []float32, scale float32) float32 {
 	}
 	_ = dst[(len(row)+15)/16*8-1]
 	return softmaxAVX512BF16(&dst[0], &row[0], len(row), scale*log2e)
+}
+
+func copyPanel(nr int, f func(dst *float32, src *float32, ld int, rows int)) func(panel, src []float32, ld, k int) {
+	return func(panel, src []float32, ld, k int) {
+		if k < 1 {
+			return
+		}
+		_, _ = panel[nr*k-1], src[(k-1)*ld+nr-1]
+		f(&panel[0], &src[0], ld, k)
+	}
 }
 
 func transpose(dst []float32, ldd int, src []float32, lds, blocks int) {

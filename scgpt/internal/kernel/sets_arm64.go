@@ -32,5 +32,6 @@ var neon = &Set{
 			scaleNEON(&dst[0], &src[:len(dst)][0], len(dst), s)
 		}
 	},
+	Add:     sum(sumNEON),
 	AddNorm: addNorm(addNormNEON),
 }

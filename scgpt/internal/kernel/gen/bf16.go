@@ -75,6 +75,47 @@ func widened(y reg.VecVirtual) reg.VecVirtual {
 	return x
 }
 
+// eachRow runs body on both vectors of some rows of c.
+func eachRow(body func(to Mem)) {
+	c, ldc, rows := param("c"), param("ldc"), param("rows")
+	SHLQ(Imm(2), ldc)
+	Label("row")
+	for j := range 2 {
+		body(Mem{Base: c, Disp: 64 * j})
+	}
+	ADDQ(ldc, c)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
+// fill and activate do around a tile of AMX what gemm does itself.
+func fill(v vectors) {
+	TEXT("fill"+v.name(), NOSPLIT, "func(c *float32, ldc int, rows int, bias *float32)")
+	Pragma("noescape")
+	bias := param("bias")
+	var x [2]reg.VecVirtual
+	for j := range x {
+		x[j] = ZMM()
+		VMOVUPS(Mem{Base: bias, Disp: 64 * j}, x[j])
+	}
+	eachRow(func(to Mem) { VMOVUPS(x[to.Disp/64], to) })
+}
+
+func activate(v vectors) {
+	TEXT("activate"+v.name(), NOSPLIT, "func(c *float32, ldc int, rows int, slope float32)")
+	Pragma("noescape")
+	slope := broadcastParam(v, "slope")
+	eachRow(func(to Mem) {
+		x, scaled := ZMM(), ZMM()
+		VMOVUPS(to, x)
+		VMULPS(slope, x, scaled)
+		VMAXPS(x, scaled, x)
+		VMOVUPS(x, to)
+	})
+}
+
 // round writes words of two neighbours of a row each. hi gets the rounded
 // numbers and lo, unless it is nil, what rounding took off, rounded. Whole
 // vectors of eight words are written, zeroes behind the row's end.

@@ -6,17 +6,22 @@
 //	largest      the maximum of a row
 //	softmax      row = exp(row - max), and the sum
 //	scale        dst = s·src
+//	sum          dst = a + b
+//	copyRows     columns of a matrix as a panel (amd64)
 //	addNorm      dst = layer norm of a + b
 //
 // and both share transpose8, which packs rows. The set of bfloat16 has
 //
 //	gemm<m>      the same over words of two bfloat16 each
+//	fill         rows of a tile with a bias
+//	activate     max(x, 0) or max(x, 0.01·x) on rows of a tile
 //	round        float32 to words along a row
 //	interleave   float32 to words along columns
 //	softmax      to words
 //
 // The set neon, for arm64, has the functions of avx2 but transpose8; neon.go
-// writes it without avo.
+// writes it without avo. The set amx is the gemm of AMX, beside the other
+// functions of avx512bf16.
 //
 // What a function computes is documented at kernel.Set.
 package main
@@ -29,8 +34,12 @@ import (
 )
 
 func main() {
-	set := flag.String("set", "", "instruction set: avx2, avx512, avx512bf16, neon or peak")
+	set := flag.String("set", "", "instruction set: avx2, avx512, avx512bf16, amx, neon or peak")
 	flag.Parse()
+	if *set == "amx" {
+		writeAMX("../amx_amd64.s", "../amx_amd64.go")
+		return
+	}
 	if *set == "neon" {
 		writeNEON("../neon_arm64.s", "../neon_arm64.go")
 		return
@@ -55,6 +64,8 @@ func main() {
 		gemm(v, rows)
 	}
 	if *set == "avx512bf16" {
+		fill(v)
+		activate(v)
 		round(v)
 		interleave(v)
 		softmaxWords(v)
@@ -62,6 +73,8 @@ func main() {
 		largest(v)
 		softmax(v)
 		scale(v)
+		sum(v)
+		copyRows(v)
 		addNorm(v)
 	}
 	if *set == "avx2" {

@@ -35,6 +35,7 @@ func writeNEON(out, stubs string) {
 	g.largest()
 	g.softmax()
 	g.scale()
+	g.plus()
 	g.addNorm()
 	for path, content := range map[string]string{out: g.out.String(), stubs: g.stubs.String()} {
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
@@ -308,6 +309,26 @@ func (g *neon) scale() {
 	}, func() {
 		g.op("FMOVS.P 4(R3), F1")
 		g.fmul(1, 1, 0)
+		g.op("FMOVS.P F1, 4(R2)")
+	})
+	g.op("RET")
+}
+
+func (g *neon) plus() {
+	g.text("sumNEON", "(dst *float32, a *float32, b *float32, n int)", 32)
+	g.op("MOVD dst+0(FP), R2")
+	g.op("MOVD a+8(FP), R3")
+	g.op("MOVD b+16(FP), R4")
+	g.op("MOVD n+24(FP), R0")
+	g.loop("loop", func() {
+		g.op("FMOVQ.P 16(R3), F1")
+		g.op("FMOVQ.P 16(R4), F2")
+		g.fadd(1, 1, 2)
+		g.op("FMOVQ.P F1, 16(R2)")
+	}, func() {
+		g.op("FMOVS.P 4(R3), F1")
+		g.op("FMOVS.P 4(R4), F2")
+		g.fadd(1, 1, 2)
 		g.op("FMOVS.P F1, 4(R2)")
 	})
 	g.op("RET")

@@ -158,6 +158,47 @@ func scale(v vectors) {
 	RET()
 }
 
+func sum(v vectors) {
+	TEXT("sum"+v.name(), NOSPLIT, "func(dst *float32, a *float32, b *float32, n int)")
+	Pragma("noescape")
+	n := rowLength(v)
+	dst, a, b := param("dst"), param("a"), param("b")
+	loop(v, "loop", n, func(offset reg.GPVirtual) {
+		x := v.vector()
+		VMOVUPS(at(a, offset), x)
+		VADDPS(at(b, offset), x, x)
+		VMOVUPS(x, at(dst, offset))
+	}, func(offset reg.GPVirtual) {
+		x, y := v.vector(), v.vector()
+		v.loadTail(at(a, offset), x)
+		v.loadTail(at(b, offset), y)
+		VADDPS(y, x, x)
+		v.storeTail(x, at(dst, offset))
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// copyRows copies rows of two vectors, ld numbers apart, side by side.
+func copyRows(v vectors) {
+	TEXT("copyRows"+v.name(), NOSPLIT, "func(dst *float32, src *float32, ld int, rows int)")
+	Pragma("noescape")
+	dst, src, ld, rows := param("dst"), param("src"), param("ld"), param("rows")
+	SHLQ(Imm(2), ld)
+	Label("row")
+	for j := range 2 {
+		x := v.vector()
+		VMOVUPS(Mem{Base: src, Disp: j * bytes(v)}, x)
+		VMOVUPS(x, Mem{Base: dst, Disp: j * bytes(v)})
+	}
+	ADDQ(ld, src)
+	ADDQ(U32(uint32(2*bytes(v))), dst)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
 // addNorm goes over the row three times: sum, squares, result. b may be nil.
 func addNorm(v vectors) {
 	TEXT("addNorm"+v.name(), NOSPLIT, "func(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)")
