@@ -106,7 +106,10 @@ var agents atomic.Int64
 // no other run of this one.
 func newAgent(t testing.TB, name string) *testAgent {
 	t.Helper()
-	name = fmt.Sprintf("%s-%s-%d", strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")), name, agents.Add(1))
+	return namedAgent(fmt.Sprintf("%s-%s-%d", strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")), name, agents.Add(1)))
+}
+
+func namedAgent(name string) *testAgent {
 	d := agent.Domain{Name: name, TaskQueue: name + "-tasks", Retry: retry.CPU()}
 	return &testAgent{
 		Base:     d.Base(),

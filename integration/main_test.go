@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if config := os.Getenv(childWorkerConfig); config != "" {
 		os.Exit(workChild(config))
 	}
+	if name := os.Getenv(childAgent); name != "" {
+		os.Exit(playAgent(name))
+	}
 	os.Exit(runTests(m))
 }
 

@@ -51,7 +51,9 @@ func (l *life) live(ctx context.Context) (err error) {
 	if err != nil {
 		return l.connection.explain(ctx, err)
 	}
+	reporting := l.orphans.report(ctx, l.client, l.log)
 	defer func() {
+		reporting.Wait()
 		if err := guard("close client", func() error { closeClient(); return nil }); err != nil {
 			l.log.Warn("Closing the client failed", "error", err)
 		}
