@@ -202,6 +202,9 @@ func TestPermanentErrors(t *testing.T) {
 				return fmt.Errorf("load: %w", retry.InvalidData.Errorf("model.pt: no Wqkv"))
 			}
 		}, `agent "a" failed: start: load: model.pt: no Wqkv`},
+		"a marked error": {func(a *fakeAgent, _ *fakeServer) {
+			a.onStart = func(context.Context) error { return fmt.Errorf("license: %w", retry.Final(errors.New("expired"))) }
+		}, `agent "a" failed: start: license: expired`},
 		"worker options": {func(a *fakeAgent, _ *fakeServer) {
 			a.onConfigure = func(o *worker.Options) { o.MaxConcurrentWorkflowTaskPollers = 1 }
 		}, `agent "a" failed: build worker: panic: cannot set MaxConcurrentWorkflowTaskPollers to 1`},
