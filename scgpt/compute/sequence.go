@@ -32,3 +32,13 @@ func InFlight(dev Device) int {
 	}
 	return 1
 }
+
+// Fetcher is implemented by the device of a sequence that can read without
+// waiting.
+type Fetcher interface {
+	// Fetch queues the reading of a tensor, which gives its numbers at that
+	// place among the operations. The function that it returns waits for them
+	// and copies them to dst, which is exactly the tensor's size; it is called
+	// once, after the sequence.
+	Fetch(ctx context.Context, src Tensor) (func(dst []float32) error, error)
+}

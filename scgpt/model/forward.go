@@ -156,7 +156,9 @@ func (m *Model) forwardPiece(ctx context.Context, b tokens.Packed, from, to int,
 	t0, t1 := int(b.Offsets[from]), int(b.Offsets[to])
 
 	all := opts.Pooling != checkpoint.CLS || opts.TokenEmbeddings || opts.Expression || opts.ZeroProbs
-	var h, cells, logits compute.Tensor
+	var h, cells compute.Tensor
+	var embeddings, logits func(dst []float32)
+	weighted := opts.Pooling == checkpoint.WPool
 	// All that needs no numbers back goes to the device in one go.
 	s.sequence(func() {
 		h = m.embed(s, p, opts.Domain)
@@ -169,23 +171,24 @@ func (m *Model) forwardPiece(ctx context.Context, b tokens.Packed, from, to int,
 			m.runLayers(s, h, p, last+1)
 			cells = m.pool(s, h, p, opts.Pooling)
 		}
-		if m.classifier != nil && opts.Pooling != checkpoint.WPool {
-			logits = m.classifier.run(s, cells)
+		if !weighted {
+			embeddings, logits = m.fetchCells(s, cells)
 		}
 	})
-	if opts.Pooling == checkpoint.WPool {
+	if weighted {
 		cells = m.unitLength(s, cells)
-		if m.classifier != nil {
-			logits = m.classifier.run(s, cells)
-		}
+		embeddings, logits = m.fetchCells(s, cells)
 	}
-	s.read(out.CellEmbeddings[from*d:to*d], cells)
+	if s.err != nil {
+		return fmt.Errorf("model: cells %d to %d: %w", from, to-1, s.err)
+	}
+	embeddings(out.CellEmbeddings[from*d : to*d])
 	if out.TokenEmbeddings != nil {
 		s.read(out.TokenEmbeddings[t0*d:t1*d], h)
 	}
 	if m.classifier != nil {
 		n := m.Classes()
-		s.read(out.Logits[from*n:to*n], logits)
+		logits(out.Logits[from*n : to*n])
 	}
 	if opts.DomainLogits {
 		n := m.domain.out.Weight.Out()
@@ -206,6 +209,16 @@ func (m *Model) forwardPiece(ctx context.Context, b tokens.Packed, from, to int,
 		return fmt.Errorf("model: cells %d to %d: %w", from, to-1, s.err)
 	}
 	return nil
+}
+
+// fetchCells begins to read the cells' embeddings and their logits, if the model
+// has a classifier.
+func (m *Model) fetchCells(s *scope, cells compute.Tensor) (embeddings, logits func(dst []float32)) {
+	embeddings = s.fetch(cells)
+	if m.classifier != nil {
+		logits = s.fetch(m.classifier.run(s, cells))
+	}
+	return embeddings, logits
 }
 
 // embed returns the transformer's input for the tokens.

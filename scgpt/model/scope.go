@@ -101,6 +101,21 @@ func (s *scope) read(dst []float32, src compute.Tensor) {
 	s.do(func() error { return s.dev.Read(s.ctx, dst, src) })
 }
 
+// fetch begins to read a tensor, in a sequence; the function that it returns
+// ends that, after it.
+func (s *scope) fetch(src compute.Tensor) func(dst []float32) {
+	f, ok := s.dev.(compute.Fetcher)
+	if !ok {
+		return func(dst []float32) { s.read(dst, src) }
+	}
+	var wait func([]float32) error
+	s.do(func() (err error) {
+		wait, err = f.Fetch(s.ctx, src)
+		return err
+	})
+	return func(dst []float32) { s.do(func() error { return wait(dst) }) }
+}
+
 // release frees tensors before the end, for those that follow.
 func (s *scope) release(tensors ...compute.Tensor) {
 	if s.err != nil {

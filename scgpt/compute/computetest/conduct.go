@@ -165,6 +165,8 @@ func testSequence(t *testing.T, c Config) {
 	}
 	whole := dev.Device
 	var kept compute.Device
+	ones, changed := dev.upload(1, 64, numbers(1, 64, 1)), dev.upload(7, 64, numbers(9, 7*64, 1))
+	var fetched func([]float32) error
 	require.NoError(t, compute.Sequence(t.Context(), whole, func(inner compute.Device) error {
 		kept, dev.Device = inner, inner
 		for _, op := range sequence {
@@ -172,6 +174,17 @@ func testSequence(t *testing.T, c Config) {
 				continue
 			}
 			if err := op.run(t.Context()); err != nil {
+				return err
+			}
+		}
+		if f, ok := inner.(compute.Fetcher); ok {
+			// As it is now: the operations that follow change it.
+			var err error
+			if fetched, err = f.Fetch(t.Context(), changed); err != nil {
+				return err
+			}
+			err = inner.AddLayerNorm(t.Context(), changed, changed, nil, compute.Norm{Gamma: ones, Beta: ones, Eps: 1})
+			if err != nil {
 				return err
 			}
 		}
@@ -184,6 +197,12 @@ func testSequence(t *testing.T, c Config) {
 	dev.Device = whole
 	for i, op := range alone {
 		requireSameBits(t, dev.read(op.dst), dev.read(sequence[i].dst), op.name+" in a sequence")
+	}
+	if fetched != nil {
+		dst := make([]float32, 7*64)
+		require.NoError(t, fetched(dst))
+		requireSameBits(t, numbers(9, 7*64, 1), dst, "what was fetched")
+		require.NotEqual(t, dst, dev.read(changed))
 	}
 	_, err := kept.Upload(1, 1, []float32{1})
 	require.NoError(t, err, "what a sequence was given, afterwards")

@@ -29,6 +29,9 @@ type attention struct {
 
 const simpleQueries = 8
 
+// simpleCost is how many times the estimated time the kernel for any size takes.
+const simpleCost = 64
+
 // maxSimpleHead is the largest head that the kernel for any size takes.
 const maxSimpleHead = 256
 
@@ -235,6 +238,9 @@ func (d *core) attend(ctx context.Context, a attention, w *worklist, h headArgs)
 		return d.attendByLibrary(ctx, w, h)
 	}
 	perKey := 4 * float64(a.queries) * float64(h.dim) * float64(h.heads)
+	if a.any {
+		perKey *= simpleCost
+	}
 	scale := 1 / math.Sqrt(float64(h.dim))
 	for from := 0; from < len(w.items); {
 		work, to := 0.0, from

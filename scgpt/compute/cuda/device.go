@@ -66,6 +66,7 @@ type core struct {
 var (
 	_ compute.Device    = (*device)(nil)
 	_ compute.Sequencer = (*device)(nil)
+	_ compute.Fetcher   = (*device)(nil)
 	_ compute.Describer = (*device)(nil)
 	_ Profiler          = (*device)(nil)
 )

@@ -261,3 +261,41 @@ func (d *device) Read(ctx context.Context, dst []float32, src compute.Tensor) er
 		return b.at, d.convert(view{at: b.at}, v, len(dst))
 	})
 }
+
+// Fetch implements compute.Fetcher. What is too large for one segment of pinned
+// memory is read when it is asked for.
+func (d *device) Fetch(ctx context.Context, src compute.Tensor) (func([]float32) error, error) {
+	if src == nil {
+		return nil, compute.CheckRead(nil, src)
+	}
+	n := src.Rows() * src.Cols()
+	if n == 0 || 4*n > segmentBytes {
+		whole := &device{core: d.core}
+		return func(dst []float32) error { return whole.Read(ctx, dst, src) }, nil
+	}
+	var g *segment
+	err := d.run(ctx, func() error {
+		v, err := d.source("Read", "source", src)
+		if err != nil {
+			return err
+		}
+		// Scratch memory may be used again at once: what follows is behind
+		// the copy.
+		at, release, err := d.floats(v, n)
+		if err != nil {
+			return err
+		}
+		defer release()
+		g, err = d.fetch(at, n)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func(dst []float32) error {
+		if err := compute.CheckRead(dst, src); err != nil {
+			return err
+		}
+		return d.finish(g, dst)
+	}, nil
+}

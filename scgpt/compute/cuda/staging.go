@@ -86,31 +86,18 @@ func uploadSlice[T any](d *core, to uint64, from []T) error {
 // called outside the device's thread, which goes on meanwhile.
 func (d *device) download(ctx context.Context, to []float32, prepare func() (uint64, error)) error {
 	s := &d.staging
-	s.mu.Lock()
-	var g *segment
-	if n := len(s.down); n > 0 {
-		g, s.down = s.down[n-1], s.down[:n-1]
-	}
-	s.mu.Unlock()
-	defer func() {
-		if g != nil {
-			s.mu.Lock()
-			s.down = append(s.down, g)
-			s.mu.Unlock()
-		}
-	}()
+	g := s.take()
+	defer func() { s.give(g) }()
 	const perSegment = segmentBytes / 4
 	var from uint64
 	for done := 0; done < len(to); done += perSegment {
 		n := min(perSegment, len(to)-done)
 		err := d.run(ctx, func() error {
 			if g == nil {
-				fresh := new(segment)
-				if err := fresh.start(d.core); err != nil {
+				var err error
+				if g, err = s.fresh(d.core); err != nil {
 					return err
 				}
-				s.all = append(s.all, fresh)
-				g = fresh
 			}
 			if done == 0 {
 				var err error
@@ -134,6 +121,60 @@ func (d *device) download(ctx context.Context, to []float32, prepare func() (uin
 		copy(to[done:done+n], unsafe.Slice((*float32)(g.at), n))
 	}
 	return nil
+}
+
+// take returns a free segment for downloads, nil if there is none.
+func (s *staging) take() *segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.down)
+	if n == 0 {
+		return nil
+	}
+	g := s.down[n-1]
+	s.down = s.down[:n-1]
+	return g
+}
+
+func (s *staging) give(g *segment) {
+	if g != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.down = append(s.down, g)
+	}
+}
+
+// fresh returns a new segment. On the device's thread.
+func (s *staging) fresh(d *core) (*segment, error) {
+	g := new(segment)
+	s.all = append(s.all, g) // released at Close, whole or not
+	return g, g.start(d)
+}
+
+// fetch queues the copy of a few numbers. On the device's thread.
+func (d *core) fetch(from uint64, n int) (*segment, error) {
+	g := d.staging.take()
+	if g == nil {
+		var err error
+		if g, err = d.staging.fresh(d); err != nil {
+			return nil, err
+		}
+	}
+	if err := cu.MemcpyDtoHAsync(g.at, cu.DevicePtr(from), int64(4*n), d.stream); err != nil {
+		d.staging.give(g)
+		return nil, d.check(err, "cuMemcpyDtoHAsync(%d bytes)", 4*n)
+	}
+	return g, d.check(g.event.Record(d.stream), "cuEventRecord")
+}
+
+// finish waits for what was fetched.
+func (d *core) finish(g *segment, to []float32) error {
+	defer d.staging.give(g)
+	err := d.waiter.do(context.Background(), func() error { return d.check(g.event.Synchronize(), "cuEventSynchronize") })
+	if err == nil {
+		copy(to, unsafe.Slice((*float32)(g.at), len(to)))
+	}
+	return err
 }
 
 func (s *staging) release(d *core) (err error) {

@@ -51,10 +51,18 @@ if wanted sanitizer; then
 	if [ -n "$sanitizer" ]; then
 		# One driver allocation for each tensor, so that what lies behind a
 		# tensor is nobody's.
-		for tool in memcheck racecheck synccheck; do
-			step 120 "sanitizer_$tool" env TROUPE_CUDA_DEVICE=cuda:0,arena=off \
-				"$sanitizer" --tool "$tool" --error-exitcode 9 "$bin/cuda.test" -test.run "${SANITIZE:-TestGoldens/(fp32|tf32|bf16)/(attention|gene_embeddings|pooling)}"
-		done
+		sanitize() { # sanitize NAME OPTION…
+			local name=$1
+			shift
+			step 120 "sanitizer_$name" env TROUPE_CUDA_DEVICE=cuda:0,arena=off \
+				"$sanitizer" --error-exitcode 9 "$@" "$bin/cuda.test" -test.v -test.run "${SANITIZE:-TestGoldens/(fp32|tf32|bf16)/(attention|gene_embeddings|pooling)}"
+		}
+		sanitize memcheck --tool memcheck
+		sanitize synccheck --tool synccheck
+		# Those of our kernels that use shared memory: the tool cannot follow
+		# all of cuBLAS's.
+		sanitize racecheck_attention --tool racecheck --kernel-name kernel_substring=atten
+		sanitize racecheck_linear --tool racecheck --kernel-name kernel_substring=linear_any
 	else
 		echo 'sanitizer                    not here' | tee -a "$out/summary.txt"
 	fi
