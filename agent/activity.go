@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -136,12 +135,19 @@ func (a Activity[In, Out]) ExecuteAsync(ctx workflow.Context, in In, options ...
 }
 
 func (a Activity[In, Out]) callOptions(ctx workflow.Context, options []ActivityOption) workflow.ActivityOptions {
-	o := workflow.ActivityOptions{RetryPolicy: a.domain.Retry}
+	queue := a.domain.TaskQueue
 	// Within one agent the activities follow the workflow's queue, so that
 	// an agent that runs on another queue than its domain's stays whole.
-	if !runsIn(ctx, a.domain) {
-		o.TaskQueue = a.domain.TaskQueue
+	if runsIn(ctx, a.domain) {
+		queue = ""
 	}
+	return a.optionsOn(queue, options)
+}
+
+// optionsOn returns the options of a call on the queue, empty for the caller's
+// own.
+func (a Activity[In, Out]) optionsOn(queue string, options []ActivityOption) workflow.ActivityOptions {
+	o := workflow.ActivityOptions{TaskQueue: queue, RetryPolicy: a.domain.Retry}
 	for _, set := range slices.Concat(a.options, options) {
 		set(&o)
 	}
@@ -152,5 +158,5 @@ func (a Activity[In, Out]) callOptions(ctx workflow.Context, options []ActivityO
 }
 
 func (a Activity[In, Out]) what(part string) string {
-	return fmt.Sprintf("%s of the activity %s", part, a.name)
+	return part + " of the activity " + a.name
 }

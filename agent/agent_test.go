@@ -67,13 +67,13 @@ func newGreeter() *greeter {
 	}
 }
 
-func environment(t *testing.T, g *greeter) *testsuite.TestWorkflowEnvironment {
+func environment(t *testing.T, a agent.Agent) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{retry.Interceptor()}})
-	agent.RegisterWorkflows(env, g)
-	agent.RegisterActivities(env, g)
+	agent.RegisterWorkflows(env, a)
+	agent.RegisterActivities(env, a)
 	return env
 }
 

@@ -16,6 +16,8 @@ type Binding struct {
 	kind     kind
 	in, out  reflect.Type
 	function any
+
+	versioning workflow.VersioningBehavior
 }
 
 type kind string
@@ -31,6 +33,24 @@ func (b Binding) Name() string { return b.name }
 // Types returns the types of the input and of the result.
 func (b Binding) Types() (in, out reflect.Type) { return b.in, b.out }
 
+// Pinned has executions of a workflow run to their end by the worker deployment
+// version that began them, whatever becomes current meanwhile: their code may
+// change without regard to them. It has an effect with worker versioning only,
+// and none on an activity.
+func (b Binding) Pinned() Binding {
+	b.versioning = workflow.VersioningBehaviorPinned
+	return b
+}
+
+// AutoUpgrade has executions of a workflow move to the version that becomes
+// current: for workflows that live longer than a version should. Their code must
+// be able to replay what earlier versions did (workflow.GetVersion). It has an
+// effect with worker versioning only, and none on an activity.
+func (b Binding) AutoUpgrade() Binding {
+	b.versioning = workflow.VersioningBehaviorAutoUpgrade
+	return b
+}
+
 // Bind collects bindings; it is there so that an agent's methods read well.
 func Bind(bindings ...Binding) []Binding { return bindings }
 
@@ -38,7 +58,7 @@ func Bind(bindings ...Binding) []Binding { return bindings }
 // environment or a replayer. The agent is assumed to be valid ([Validate]).
 func RegisterWorkflows(r worker.WorkflowRegistry, a Agent) {
 	for _, b := range a.Workflows() {
-		r.RegisterWorkflowWithOptions(b.function, workflow.RegisterOptions{Name: b.name})
+		r.RegisterWorkflowWithOptions(b.function, workflow.RegisterOptions{Name: b.name, VersioningBehavior: b.versioning})
 	}
 }
 

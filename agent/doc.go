@@ -34,6 +34,22 @@
 //	run, err := api.Hello.Start(ctx, temporalClient, api.Name{First: "Ada"})
 //	greeting, err := run.Get(ctx)
 //
+// A call may change the SDK's options, by functions such as [StartToClose] and
+// [WithID], or by any that takes the SDK's own struct:
+//
+//	api.Hello.Start(ctx, temporalClient, n, func(o *client.StartWorkflowOptions) { o.StartDelay = time.Hour })
+//
+// # Ways to start
+//
+//	api.Hello.Start(ctx, c, in)             a client starts a workflow
+//	api.Hello.WithStart(id, in)             … with its first message, unless it runs
+//	api.Hello.ScheduleAction(in)            a schedule of Temporal's starts it
+//	api.Hello.Execute(ctx, in)              another workflow runs it as a child
+//	api.Hello.ContinueAsNew(ctx, in)        it goes on with a new history
+//	api.Greet.Execute(ctx, in)              a workflow runs an activity
+//	api.Greet.ExecuteLocal(ctx, in)         … in its own worker, for milliseconds
+//	api.Greet.Start(ctx, c, in)             a client runs one without a workflow
+//
 // # Messages
 //
 // What a running workflow answers and hears is defined in the same way: a

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -92,10 +91,20 @@ func WithUpdateID(id string) UpdateOption {
 // before anything is sent.
 func (u Update[In, Out]) Execute(ctx context.Context, c client.Client, id, runID string, in In, options ...UpdateOption) (Out, error) {
 	var out Out
-	raw, err := encode(u.what("input"), in)
+	o, err := u.callOptions(id, runID, in, options)
 	if err != nil {
 		return out, err
 	}
+	answer, err := c.UpdateWorkflow(ctx, o)
+	if err != nil {
+		return out, err
+	}
+	err = answer.Get(ctx, &out)
+	return out, err
+}
+
+func (u Update[In, Out]) callOptions(id, runID string, in In, options []UpdateOption) (client.UpdateWorkflowOptions, error) {
+	raw, err := encode(u.what("input"), in)
 	o := client.UpdateWorkflowOptions{
 		WorkflowID:   id,
 		RunID:        runID,
@@ -106,14 +115,9 @@ func (u Update[In, Out]) Execute(ctx context.Context, c client.Client, id, runID
 	for _, set := range options {
 		set(&o)
 	}
-	answer, err := c.UpdateWorkflow(ctx, o)
-	if err != nil {
-		return out, err
-	}
-	err = answer.Get(ctx, &out)
-	return out, err
+	return o, err
 }
 
 func (u Update[In, Out]) what(part string) string {
-	return fmt.Sprintf("%s of the update %s", part, u.name)
+	return part + " of the update " + u.name
 }

@@ -84,10 +84,7 @@ func (w Workflow[In, Out]) Start(ctx context.Context, c client.Client, in In, op
 	if err != nil {
 		return Run[Out]{}, err
 	}
-	o := client.StartWorkflowOptions{TaskQueue: w.domain.TaskQueue}
-	for _, set := range slices.Concat(w.options, options) {
-		set(&o)
-	}
+	o := w.startOptions(options)
 	run, err := c.ExecuteWorkflow(ctx, o, w.name, raw)
 	if err != nil {
 		return Run[Out]{}, fmt.Errorf("start workflow %s: %w", w.name, err)
@@ -95,38 +92,20 @@ func (w Workflow[In, Out]) Start(ctx context.Context, c client.Client, in In, op
 	return Run[Out]{client: c, id: run.GetID(), runID: run.GetRunID()}, nil
 }
 
+// startOptions returns the options of a start by a client.
+func (w Workflow[In, Out]) startOptions(options []StartOption) client.StartWorkflowOptions {
+	o := client.StartWorkflowOptions{TaskQueue: w.domain.TaskQueue}
+	for _, set := range slices.Concat(w.options, options) {
+		set(&o)
+	}
+	return o
+}
+
 // Get returns the run of a workflow that was started before, here or
 // elsewhere. An empty runID means the latest run of the id. Nothing is asked
 // of the server yet.
 func (w Workflow[In, Out]) Get(c client.Client, id, runID string) Run[Out] {
 	return Run[Out]{client: c, id: id, runID: runID}
-}
-
-// Execute runs the workflow as a child of another one and waits for its result.
-func (w Workflow[In, Out]) Execute(ctx workflow.Context, in In, options ...ChildOption) (Out, error) {
-	return w.ExecuteAsync(ctx, in, options...).Get(ctx)
-}
-
-// ChildOption changes the SDK's options of a child workflow.
-type ChildOption func(*workflow.ChildWorkflowOptions)
-
-// ExecuteAsync starts the workflow as a child of another one and returns at
-// once. It runs on its own domain's queue, or on its parent's where both belong
-// to one domain.
-func (w Workflow[In, Out]) ExecuteAsync(ctx workflow.Context, in In, options ...ChildOption) Future[Out] {
-	raw, err := encode(w.what("input"), in)
-	if err != nil {
-		return failedFuture[Out](ctx, err)
-	}
-	var o workflow.ChildWorkflowOptions
-	if !runsIn(ctx, w.domain) {
-		o.TaskQueue = w.domain.TaskQueue
-	}
-	for _, set := range options {
-		set(&o)
-	}
-	ctx = workflow.WithChildOptions(ctx, o)
-	return Future[Out]{workflow.ExecuteChildWorkflow(ctx, w.name, raw)}
 }
 
 // ContinueAsNew returns the error that ends this run of the workflow and starts
@@ -140,7 +119,7 @@ func (w Workflow[In, Out]) ContinueAsNew(ctx workflow.Context, in In) error {
 }
 
 func (w Workflow[In, Out]) what(part string) string {
-	return fmt.Sprintf("%s of the workflow %s", part, w.name)
+	return part + " of the workflow " + w.name
 }
 
 // domainKey is where a workflow's context holds the name of its domain.

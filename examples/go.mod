@@ -6,11 +6,13 @@ require (
 	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/seed-ab6af24b/troupe v0.0.0
 	github.com/seed-ab6af24b/troupe/agent/devserver v0.0.0
+	github.com/seed-ab6af24b/troupe/scgpt/compute/cuda v0.0.0
 	github.com/spf13/cobra v1.10.2
 	github.com/stretchr/testify v1.12.1
 	go.temporal.io/api v1.63.5
 	go.temporal.io/sdk v1.50.0
 	go.temporal.io/sdk/contrib/envconfig v1.0.2
+	go.uber.org/goleak v1.3.0
 )
 
 require (
@@ -219,6 +221,7 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/validator.v2 v2.0.1 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
+	gorgonia.org/cu v0.9.6 // indirect
 	k8s.io/api v0.35.4 // indirect
 	k8s.io/apimachinery v0.35.4 // indirect
 	k8s.io/client-go v0.35.4 // indirect
@@ -238,4 +241,5 @@ require (
 replace (
 	github.com/seed-ab6af24b/troupe => ../
 	github.com/seed-ab6af24b/troupe/agent/devserver => ../agent/devserver
+	github.com/seed-ab6af24b/troupe/scgpt/compute/cuda => ../scgpt/compute/cuda
 )

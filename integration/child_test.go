@@ -15,16 +15,16 @@ import (
 	"github.com/seed-ab6af24b/troupe/agent/devserver"
 )
 
-// With these variables set, the test binary is a Temporal server instead, for
-// tests that kill one.
+// With the port set, the test binary is a Temporal server instead, over the file
+// if there is one: for tests that kill one, and for benchmarks.
 const (
-	childServerFile = "TROUPE_TEST_SERVER_FILE"
 	childServerPort = "TROUPE_TEST_SERVER_PORT"
+	childServerFile = "TROUPE_TEST_SERVER_FILE"
 )
 
-// serveChild runs a server on the SQLite file until standard input ends.
-func serveChild(file string) int {
-	port, err := strconv.Atoi(os.Getenv(childServerPort))
+// serveChild runs a server until standard input ends.
+func serveChild(portText, file string) int {
+	port, err := strconv.Atoi(portText)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -41,9 +41,9 @@ func serveChild(file string) int {
 	return 0
 }
 
-// childServer starts a server in a process of its own and returns when it
-// serves. kill is SIGKILL.
-func childServer(t *testing.T, file string, port int) (address string, kill func()) {
+// childServer starts a server in a process of its own, in memory if file is
+// empty, and returns when it serves. kill is SIGKILL.
+func childServer(t testing.TB, file string, port int) (address string, kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childServerFile+"="+file, childServerPort+"="+strconv.Itoa(port))

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
@@ -23,7 +25,10 @@ import (
 // patience bounds what a test waits for; nothing should come near it.
 const patience = 30 * time.Second
 
-var silent = slog.New(slog.DiscardHandler)
+var (
+	silent    = slog.New(slog.DiscardHandler)
+	silentSDK = sdklog.NewStructuredLogger(silent)
+)
 
 // within is a context that ends the test's waiting, with a useful error.
 func within(t *testing.T, d time.Duration) context.Context {
@@ -36,7 +41,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 // clientTo is a client of the server at the address.
 func clientTo(t *testing.T, address string) client.Client {
 	t.Helper()
-	c, err := client.Dial(client.Options{HostPort: address, Logger: sdklog.NewStructuredLogger(silent)})
+	c, err := client.Dial(client.Options{HostPort: address, Logger: silentSDK})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
@@ -88,6 +93,7 @@ type testAgent struct {
 	workflow agent.Workflow[Text, Text]
 	activity agent.Activity[Text, Text]
 
+	onWorkflow      func(workflow.Context, Text) // at the workflow's beginning
 	onEcho          func(context.Context, Text) (Text, error)
 	onStart, onStop func(context.Context) error
 	onConfigure     func(*worker.Options)
@@ -100,7 +106,10 @@ var agents atomic.Int64
 // no other run of this one.
 func newAgent(t testing.TB, name string) *testAgent {
 	t.Helper()
-	name = fmt.Sprintf("%s-%s-%d", strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")), name, agents.Add(1))
+	return namedAgent(fmt.Sprintf("%s-%s-%d", strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")), name, agents.Add(1)))
+}
+
+func namedAgent(name string) *testAgent {
 	d := agent.Domain{Name: name, TaskQueue: name + "-tasks", Retry: retry.CPU()}
 	return &testAgent{
 		Base:     d.Base(),
@@ -112,6 +121,9 @@ func newAgent(t testing.TB, name string) *testAgent {
 
 func (a *testAgent) Workflows() []agent.Binding {
 	return agent.Bind(a.workflow.To(func(ctx workflow.Context, in Text) (Text, error) {
+		if a.onWorkflow != nil {
+			a.onWorkflow(ctx, in)
+		}
 		return a.activity.Execute(ctx, in)
 	}))
 }
@@ -154,4 +166,18 @@ func (a *testAgent) echo(t *testing.T, c client.Client, text string) {
 	answer, err := started.Get(ctx)
 	require.NoError(t, err)
 	require.Equal(t, text, answer.Text)
+}
+
+// eventsOf returns the events of one type in a workflow's history.
+func eventsOf(t *testing.T, c client.Client, id string, kind enumspb.EventType) (list []*historypb.HistoryEvent) {
+	t.Helper()
+	events := c.GetWorkflowHistory(within(t, patience), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
+		require.NoError(t, err)
+		if e.GetEventType() == kind {
+			list = append(list, e)
+		}
+	}
+	return list
 }

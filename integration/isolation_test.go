@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/seed-ab6af24b/troupe/registry"
@@ -107,34 +106,5 @@ func TestRemoveLeavesTheOther(t *testing.T) {
 	answer, err := started.Get(within(t, patience))
 	require.NoError(t, err)
 	require.Equal(t, "later", answer.Text)
-	require.NoError(t, stop())
-}
-
-// A panic of an activity is the activity's error. The worker lives.
-func TestActivityPanics(t *testing.T) {
-	t.Parallel()
-	c := clientTo(t, hostPort)
-	a := newAgent(t, "a")
-	a.onEcho = func(_ context.Context, in Text) (Text, error) {
-		if in.Text == "panic" {
-			panic("index out of range")
-		}
-		return in, nil
-	}
-	a.domain.Retry.MaximumAttempts = 1
-	reg := newRegistry(hostPort)
-	require.NoError(t, reg.Register(a))
-	stop := run(t, reg)
-
-	started, err := a.workflow.Start(within(t, patience), c, Text{"panic"})
-	require.NoError(t, err)
-	_, err = started.Get(within(t, patience))
-	var panicked *temporal.PanicError
-	require.ErrorAs(t, err, &panicked)
-	require.ErrorContains(t, err, "index out of range")
-	a.echo(t, c, "alive")
-	s, err := reg.AgentStatus(a.Name())
-	require.NoError(t, err)
-	require.Zero(t, s.Restarts)
 	require.NoError(t, stop())
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/seed-ab6af24b/troupe/agent/devserver"
 )
 
@@ -16,11 +18,14 @@ import (
 var hostPort string
 
 func TestMain(m *testing.M) {
-	if file := os.Getenv(childServerFile); file != "" {
-		os.Exit(serveChild(file))
+	if port := os.Getenv(childServerPort); port != "" {
+		os.Exit(serveChild(port, os.Getenv(childServerFile)))
 	}
 	if config := os.Getenv(childWorkerConfig); config != "" {
 		os.Exit(workChild(config))
+	}
+	if name := os.Getenv(childAgent); name != "" {
+		os.Exit(playAgent(name))
 	}
 	os.Exit(runTests(m))
 }
@@ -33,7 +38,19 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = server.Stop() }()
 	hostPort = server.HostPort()
-	return m.Run()
+	code := m.Run()
+	err = server.Stop()
+	if err == nil && code == 0 {
+		err = goleak.Find(
+			// What a stopped server leaves, parked for good: see agent/devserver.
+			goleak.IgnoreTopFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
+			goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
+		)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }

@@ -116,18 +116,9 @@ func requireInvalid(t *testing.T, err error) {
 // a first attempt.
 func requireOneAttempt(t *testing.T, c client.Client, run client.WorkflowRun, kind enumspb.EventType) {
 	t.Helper()
-	attempts := 0
-	events := c.GetWorkflowHistory(within(t, patience), run.GetID(), run.GetRunID(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		event, err := events.Next()
-		require.NoError(t, err)
-		if event.GetEventType() != kind {
-			continue
-		}
-		attempts++
-		if started := event.GetActivityTaskStartedEventAttributes(); started != nil {
-			require.EqualValues(t, 1, started.GetAttempt())
-		}
+	events := eventsOf(t, c, run.GetID(), kind)
+	require.Len(t, events, 1)
+	if started := events[0].GetActivityTaskStartedEventAttributes(); started != nil {
+		require.EqualValues(t, 1, started.GetAttempt())
 	}
-	require.Equal(t, 1, attempts)
 }

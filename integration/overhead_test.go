@@ -12,99 +12,147 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
-	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/agent/devserver"
 )
 
 // BenchmarkRegistryOverhead compares an agent in a registry with the same
-// workflow and activity on a worker of the plain SDK, on one server, in
-// interleaved pairs. One operation is a pair of batches, so
+// workflow, of two activities that do nothing, on a worker of the plain SDK: on
+// one server, which is another process, each with a connection of its own, in
+// interleaved pairs.
 //
-//	go test -run '^$' -bench RegistryOverhead -benchtime 30x ./integration
+//	go test -run '^$' -bench RegistryOverhead ./integration
 //
-// takes 30. It reports the medians over the pairs, and the 95 % interval of
-// the median of the ratio by bootstrap:
+// One operation is the whole comparison, of two minutes. It reports medians over
+// the pairs, and the bounds of their 95 % intervals by bootstrap:
 //
-//	throughput-ratio  workflows per second, registry / plain; 1 is none lost
-//	p50-delta-µs      median time of a workflow alone, registry - plain
+//	ratio         workflows per second at full load, registry / plain; 1 is none lost
+//	delta-µs      median time of a workflow alone, registry - plain
+//	cpu-delta-µs  CPU time of a workflow at full load, client and worker together,
+//	              registry - plain; not on Windows
 func BenchmarkRegistryOverhead(b *testing.B) {
 	const (
-		batch    = 100 // workflows
-		inFlight = 16
-		alone    = 20 // workflows, one after the other
+		pairs    = 64
+		batch    = 32 // workflows at full load
+		inFlight = 16 // of them at a time
+		alone    = 10 // workflows, one after the other
 	)
-	c, err := client.Dial(client.Options{HostPort: hostPort, Logger: sdklog.NewStructuredLogger(silent)})
-	require.NoError(b, err)
-	b.Cleanup(c.Close)
-	plain, managed := newAgent(b, "plain"), newAgent(b, "managed")
-	startPlain(b, plain)
-	reg := newRegistry(hostPort)
-	require.NoError(b, reg.Register(managed))
-	ctx, cancel := context.WithCancel(b.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- reg.Run(ctx) }()
-	b.Cleanup(func() {
-		cancel()
-		require.NoError(b, <-ended)
-	})
-	require.NoError(b, reg.WaitReady(ctx))
-	for _, a := range []*testAgent{plain, managed} {
-		together(b, c, a, batch, inFlight)
+	address, _ := childServer(b, "", devserver.AnyPort)
+	plain, managed := startPlain(b, address), startManaged(b, address)
+	for _, s := range []side{plain, managed} {
+		together(b, s, 10*batch, inFlight) // warm up
 	}
-
-	var ratios, deltas []float64
-	b.ResetTimer()
-	for i := range b.N {
-		pair := []*testAgent{plain, managed}
-		if i%2 == 1 { // whatever drifts hits both alike
-			slices.Reverse(pair)
-		}
-		took, p50 := map[*testAgent]time.Duration{}, map[*testAgent]time.Duration{}
-		for _, a := range pair {
-			took[a] = together(b, c, a, batch, inFlight)
-		}
-		var single [2][]time.Duration
-		for range alone {
-			for k, a := range pair {
-				single[k] = append(single[k], together(b, c, a, 1, 1))
+	for b.Loop() {
+		var ratios, deltas, cpus, plainP50, plainRate, plainCPU []float64
+		for i := range pairs {
+			pair := []side{plain, managed}
+			first, second := i%2, 1-i%2 // whatever drifts hits both alike
+			var took, cpu [2]time.Duration
+			for _, k := range []int{first, second} {
+				before := cpuTime()
+				took[k] = together(b, pair[k], batch, inFlight)
+				cpu[k] = (cpuTime() - before) / batch
 			}
+			var single [2][]time.Duration
+			for n := range 2 * alone {
+				k := (n + i) % 2
+				single[k] = append(single[k], together(b, pair[k], 1, 1))
+			}
+			p50 := [2]float64{microseconds(median(single[0])), microseconds(median(single[1]))}
+			ratios = append(ratios, took[0].Seconds()/took[1].Seconds())
+			deltas = append(deltas, p50[1]-p50[0])
+			cpus = append(cpus, microseconds(cpu[1]-cpu[0]))
+			plainP50 = append(plainP50, p50[0])
+			plainRate = append(plainRate, batch/took[0].Seconds())
+			plainCPU = append(plainCPU, microseconds(cpu[0]))
 		}
-		for k, a := range pair {
-			p50[a] = median(single[k])
+		for _, m := range []struct {
+			name   string
+			values []float64
+		}{{"ratio", ratios}, {"delta-µs", deltas}, {"cpu-delta-µs", cpus}} {
+			low, high := interval(m.values)
+			b.ReportMetric(median(m.values), m.name)
+			b.ReportMetric(low, m.name+"-low")
+			b.ReportMetric(high, m.name+"-high")
 		}
-		ratios = append(ratios, took[plain].Seconds()/took[managed].Seconds())
-		deltas = append(deltas, float64((p50[managed] - p50[plain]).Microseconds()))
+		b.ReportMetric(median(plainP50), "plain-p50-µs")
+		b.ReportMetric(median(plainRate), "plain-workflows/s")
+		b.ReportMetric(median(plainCPU), "plain-cpu-µs")
+		b.ReportMetric(0, "ns/op") // of the whole comparison: says nothing
 	}
-	b.StopTimer()
-	low, high := interval(ratios)
-	b.ReportMetric(median(ratios), "throughput-ratio")
-	b.ReportMetric(low, "throughput-ratio-low")
-	b.ReportMetric(high, "throughput-ratio-high")
-	b.ReportMetric(median(deltas), "p50-delta-µs")
 }
 
-// startPlain runs the test agent's workflow and activity without agent and
-// registry, over a connection of its own.
-func startPlain(b *testing.B, a *testAgent) {
+// side is one of the two that are compared.
+type side struct {
+	client          client.Client
+	queue, workflow string
+}
+
+// startPlain runs workflow and activity as one writes them with the SDK alone.
+func startPlain(b *testing.B, address string) side {
 	b.Helper()
-	c, err := client.Dial(client.Options{HostPort: hostPort, Logger: sdklog.NewStructuredLogger(silent)})
-	require.NoError(b, err)
-	b.Cleanup(c.Close)
-	w := worker.New(c, a.TaskQueue(), worker.Options{})
-	w.RegisterWorkflowWithOptions(func(ctx workflow.Context, in Text) (out Text, err error) {
-		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, RetryPolicy: a.RetryPolicy()})
-		err = workflow.ExecuteActivity(ctx, a.activity.Name(), in).Get(ctx, &out)
-		return out, err
-	}, workflow.RegisterOptions{Name: a.workflow.Name()})
-	w.RegisterActivityWithOptions(func(_ context.Context, in Text) (Text, error) { return in, nil },
-		activity.RegisterOptions{Name: a.activity.Name()})
+	c := benchClient(b, address)
+	w := worker.New(c, "plain-tasks", worker.Options{})
+	w.RegisterWorkflowWithOptions(func(ctx workflow.Context, n int) (int, error) {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
+		for range 2 {
+			if err := workflow.ExecuteActivity(ctx, "noop", n).Get(ctx, &n); err != nil {
+				return 0, err
+			}
+		}
+		return n, nil
+	}, workflow.RegisterOptions{Name: "Two"})
+	w.RegisterActivityWithOptions(func(_ context.Context, n int) (int, error) { return n, nil }, activity.RegisterOptions{Name: "noop"})
 	require.NoError(b, w.Start())
 	b.Cleanup(w.Stop)
+	return side{c, "plain-tasks", "Two"}
+}
+
+var (
+	managedDomain = agent.Domain{Name: "managed", TaskQueue: "managed-tasks"}
+	managedNoop   = agent.NewActivity[int, int](managedDomain, "noop", agent.StartToClose(time.Minute))
+	managedTwo    = agent.NewWorkflow[int, int](managedDomain, "Two")
+)
+
+type managedAgent struct{ agent.Base }
+
+func (managedAgent) Workflows() []agent.Binding {
+	return agent.Bind(managedTwo.To(func(ctx workflow.Context, n int) (_ int, err error) {
+		for range 2 {
+			if n, err = managedNoop.Execute(ctx, n); err != nil {
+				return 0, err
+			}
+		}
+		return n, nil
+	}))
+}
+
+func (managedAgent) Activities() []agent.Binding {
+	return agent.Bind(managedNoop.To(func(_ context.Context, n int) (int, error) { return n, nil }))
+}
+
+// startManaged runs the same as an agent in a registry.
+func startManaged(b *testing.B, address string) side {
+	b.Helper()
+	reg := newRegistry(address)
+	require.NoError(b, reg.Register(managedAgent{managedDomain.Base()}))
+	runForBenchmark(b, reg)
+	return side{benchClient(b, address), managedDomain.TaskQueue, managedTwo.Name()}
+}
+
+func benchClient(b *testing.B, address string) client.Client {
+	b.Helper()
+	c, err := client.Dial(client.Options{HostPort: address, Logger: silentSDK})
+	require.NoError(b, err)
+	b.Cleanup(c.Close)
+	return c
 }
 
 // together runs n workflows, so many at a time, and returns how long that took.
-func together(b *testing.B, c client.Client, a *testAgent, n, inFlight int) time.Duration {
+func together(b *testing.B, s side, n, inFlight int) time.Duration {
 	b.Helper()
 	began := time.Now()
 	var wg sync.WaitGroup
@@ -113,7 +161,7 @@ func together(b *testing.B, c client.Client, a *testAgent, n, inFlight int) time
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			run, err := c.ExecuteWorkflow(b.Context(), client.StartWorkflowOptions{TaskQueue: a.TaskQueue()}, a.workflow.Name(), Text{"x"})
+			run, err := s.client.ExecuteWorkflow(b.Context(), client.StartWorkflowOptions{TaskQueue: s.queue}, s.workflow, 1)
 			if err == nil {
 				err = run.Get(b.Context(), nil)
 			}
@@ -125,6 +173,8 @@ func together(b *testing.B, c client.Client, a *testAgent, n, inFlight int) time
 	wg.Wait()
 	return time.Since(began)
 }
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 func median[T cmp.Ordered](values []T) T {
 	return slices.Sorted(slices.Values(values))[len(values)/2]

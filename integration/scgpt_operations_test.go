@@ -3,7 +3,9 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,15 +90,19 @@ func TestOperations(t *testing.T) {
 				var fields map[string]any
 				require.NoError(t, json.Unmarshal(*res.Result, &fields))
 				require.Equal(t, out, fields["out"])
-				delete(fields, "out")
-				delete(fields, "seconds")
+				for _, own := range []string{"out", "report", "csv", "seconds"} {
+					delete(fields, own)
+				}
 				outs, results = append(outs, out), append(results, fields)
 			}
 			requireSameFile(t, outs[0], outs[1])
 			require.Equal(t, results[0], results[1])
 			require.NoDirExists(t, outs[1]+".shards")
-			require.NoError(t, os.Remove(outs[0]))
-			require.NoError(t, os.Remove(outs[1]))
+			for _, path := range slices.Concat(annotated(outs[0]), annotated(outs[1])) {
+				if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+					require.NoError(t, err)
+				}
+			}
 		})
 	}
 	t.Run("genes", func(t *testing.T) {
@@ -157,7 +163,7 @@ func TestAnalysisWithEverything(t *testing.T) {
 	require.Equal(t, map[string]int{"pbmc68k_reduced": 133, "celltypist_sample": 67}, res.Result.Integration.Batches)
 	require.Equal(t, filepath.Join(dir, "x.integrated.h5ad"), res.Result.Integration.Out)
 	require.Equal(t, []string{"CD3D"}, res.Result.GeneEmbeddings.Genes)
-	requireOnly(t, dir, in, filepath.Join(dir, "x.h5ad"), filepath.Join(dir, "x.integrated.h5ad"))
+	requireOnly(t, dir, append(annotated(filepath.Join(dir, "x.h5ad")), in, filepath.Join(dir, "x.integrated.h5ad"))...)
 
 	// Visible to a list by search attributes, which appear there in time.
 	require.Eventually(t, func() bool {
@@ -250,7 +256,7 @@ func TestMemoAmongProcesses(t *testing.T) {
 	require.Equal(t, outs[1], results[1].Annotation.Out)
 	require.Equal(t, results[0].Annotation.Counts, results[1].Annotation.Counts)
 	requireSameFile(t, outs[0], outs[1])
-	requireOnly(t, dir, in, outs[0], outs[1])
+	requireOnly(t, dir, append(slices.Concat(annotated(outs[0]), annotated(outs[1])), in)...)
 }
 
 // More shards than one run of the workflow sees to: it continues as new, and the
@@ -270,7 +276,7 @@ func TestAnalysisOfManyShards(t *testing.T) {
 	require.Equal(t, 1003, res.Result.Metadata.Shards)
 	require.Equal(t, 1003, res.Result.Annotation.Cells)
 	require.Zero(t, res.Result.Metadata.ShardsReused)
-	requireOnly(t, dir, in, filepath.Join(dir, "x.h5ad"))
+	requireOnly(t, dir, append(annotated(filepath.Join(dir, "x.h5ad")), in)...)
 }
 
 // copies writes an .h5ad file of n cells, those of another one over and over, with

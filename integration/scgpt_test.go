@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,6 +173,12 @@ func requireSameFile(t *testing.T, want, got string) {
 	if !bytes.Equal(a, b) {
 		require.Fail(t, "files differ", "%s (%d bytes) and %s (%d bytes)", want, len(a), got, len(b))
 	}
+}
+
+// annotated are an annotated copy, and the page and the table beside it.
+func annotated(out string) []string {
+	stem := strings.TrimSuffix(out, ".h5ad")
+	return []string{out, stem + ".report.html", stem + ".cells.csv"}
 }
 
 // requireOnly makes sure that nothing else was left in the folder.

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
-
 	"github.com/seed-ab6af24b/troupe/retry"
 )
 
@@ -87,13 +85,13 @@ func permanent(err error) bool {
 	var (
 		marked permanentError
 		typed  interface{ ErrorType() string }
-		app    *temporal.ApplicationError
+		final  interface{ NonRetryable() bool } // Temporal's application error, or one of retry.Final
 	)
 	switch {
 	case errors.As(err, &marked):
 		return true
-	case errors.As(err, &app):
-		return app.NonRetryable()
+	case errors.As(err, &final):
+		return final.NonRetryable()
 	case errors.As(err, &typed):
 		return retry.Class(typed.ErrorType()).Final()
 	}

@@ -26,6 +26,7 @@ type fakeServer struct {
 	mu      sync.Mutex
 	down    error
 	pollers map[string]*fakeWorker // by identity
+	hidden  time.Time              // until then it lists no poller
 	dialled int
 	open    int
 	// startError is what workers' Start returns.
@@ -36,6 +37,12 @@ func (f *fakeServer) setDown(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down = err
+}
+
+func (f *fakeServer) hideUntil(t time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hidden = t
 }
 
 // dial is an Options.Dial.
@@ -91,7 +98,7 @@ func (c *fakeClient) DescribeTaskQueue(_ context.Context, queue string, t enumsp
 	for identity, w := range c.server.pollers {
 		polls := t == enumspb.TASK_QUEUE_TYPE_WORKFLOW && !w.options.DisableWorkflowWorker ||
 			t == enumspb.TASK_QUEUE_TYPE_ACTIVITY && !w.options.LocalActivityWorkerOnly
-		if w.queue == queue && polls {
+		if w.queue == queue && polls && !time.Now().Before(c.server.hidden) {
 			answer.Pollers = append(answer.Pollers, &taskqueuepb.PollerInfo{Identity: identity})
 		}
 	}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,7 +51,9 @@ func (l *life) live(ctx context.Context) (err error) {
 	if err != nil {
 		return l.connection.explain(ctx, err)
 	}
+	reporting := l.orphans.report(ctx, l.client, l.log)
 	defer func() {
+		reporting.Wait()
 		if err := guard("close client", func() error { closeClient(); return nil }); err != nil {
 			l.log.Warn("Closing the client failed", "error", err)
 		}
@@ -166,11 +169,15 @@ func (l *life) lost() bool {
 	return true
 }
 
-// missing notes why the agent is not ready. The log hears of it once, and not
-// of the moment that a new worker needs in any case.
+// missing notes why the agent is not ready. The log hears of it once, and
+// nobody of the moment that a new worker needs in any case.
 func (l *life) missing(err error) {
+	quiet := time.Now().Before(l.quietUntil)
+	if quiet && errors.As(err, new(*notListedError)) {
+		return
+	}
 	l.board.failed(err)
-	if !l.reported && time.Now().After(l.quietUntil) {
+	if !l.reported && !quiet {
 		l.reported = true
 		l.log.Warn("Agent is not ready", "error", err)
 	}

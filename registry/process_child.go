@@ -17,7 +17,10 @@ import (
 type child struct {
 	conn  *process.Conn
 	hello process.Hello
-	log   *childLog
+	out   *outbox
+	// order keeps a report that knows nothing of an activity from being sent
+	// after the activity's announcement.
+	order sync.Mutex
 	// exit ends this process.
 	exit func(code int)
 }
@@ -36,7 +39,7 @@ var asChild = sync.OnceValues(func() (*child, error) {
 })
 
 func newChild(conn *process.Conn, hello process.Hello, exit func(int)) *child {
-	return &child{conn: conn, hello: hello, exit: exit, log: newChildLog(conn)}
+	return &child{conn: conn, hello: hello, exit: exit, out: &outbox{conn: conn}}
 }
 
 // runChild is Run in a child: it runs the one agent that the process is for,
@@ -49,10 +52,7 @@ func (r *Registry) runChild(ctx context.Context) (err error) {
 	r.mu.Lock()
 	s, ok := r.agents[c.hello.Agent]
 	r.mu.Unlock()
-	if err := c.introduce(s, ok); err != nil {
-		final = true
-		return err
-	}
+	c.introduce(s, ok)
 	if !ok {
 		final = true
 		return fmt.Errorf("this process is to run the agent %q, which its program does not register", c.hello.Agent)
@@ -61,6 +61,8 @@ func (r *Registry) runChild(ctx context.Context) (err error) {
 		final = true
 		return err
 	}
+	s.running.announce = c.announce
+	s.orphans = &orphans{tokens: c.hello.Orphans, cause: c.hello.Cause}
 	if err := r.start(); err != nil {
 		final = true
 		return err
@@ -90,12 +92,12 @@ func (r *Registry) runChild(ctx context.Context) (err error) {
 
 // introduce says hello. A program without the agent introduces itself as
 // whatever it is asked for: its next word says what is wrong.
-func (c *child) introduce(s *supervisor, ok bool) error {
+func (c *child) introduce(s *supervisor, ok bool) {
 	hello := process.Hello{Protocol: process.Version, Module: version(), Agent: c.hello.Agent}
 	if ok {
 		hello.TaskQueue = s.queue
 	}
-	return c.conn.Send(process.Message{Type: process.TypeHello, Hello: &hello})
+	c.out.put(process.Message{Type: process.TypeHello, Hello: &hello})
 }
 
 func (c *child) limit() error {
@@ -112,12 +114,11 @@ func (c *child) limit() error {
 
 // bye is the last word. That the parent cannot hear it is its own trouble.
 func (c *child) bye(err error, final bool) {
-	c.log.flush()
 	m := process.Message{Type: process.TypeBye, Final: final && err != nil}
 	if err != nil {
 		m.Error = err.Error()
 	}
-	_ = c.conn.Send(m)
+	<-c.out.put(m)
 }
 
 // report tells the parent of every change of the agent's status.
@@ -126,15 +127,13 @@ func (c *child) report(ctx context.Context, s *supervisor) {
 	defer pause.Stop()
 	for {
 		<-pause.C
+		c.order.Lock()
 		status, changed := s.board.read()
 		status.Running = s.running.list()
-		raw, err := encodeStatus(status)
-		if err == nil {
-			err = c.conn.Send(process.Message{Type: process.TypeStatus, Status: raw})
+		if raw, err := encodeStatus(status); err == nil { // no status cannot be encoded
+			c.out.put(process.Message{Type: process.TypeStatus, Status: raw})
 		}
-		if err != nil {
-			return // the parent is gone, as receive will see
-		}
+		c.order.Unlock()
 		select {
 		case <-changed:
 		case <-s.running.changed:
@@ -160,7 +159,7 @@ func (c *child) receive(drain chan<- time.Duration, o Observer) {
 		}
 		switch m.Type {
 		case process.TypePing:
-			_ = c.conn.Send(process.Message{Type: process.TypePong, ID: m.ID, Usage: process.CurrentUsage()})
+			c.out.put(process.Message{Type: process.TypePong, ID: m.ID, Usage: process.CurrentUsage()})
 		case process.TypeGather:
 			go c.gather(m.ID, o)
 		case process.TypeDrain:
@@ -184,16 +183,19 @@ func (c *child) gather(id int64, o Observer) {
 	if err != nil {
 		m.Metrics, m.Error = nil, err.Error()
 	}
-	if c.conn.Send(m) != nil {
-		m.Metrics, m.Error = nil, "too large"
-		_ = c.conn.Send(m)
+	if len(m.Metrics) > maxMetrics {
+		m.Metrics, m.Error = nil, fmt.Sprintf("%d bytes of metrics, more than %d", len(m.Metrics), maxMetrics)
 	}
+	c.out.put(m)
 }
+
+// maxMetrics keeps the message, in base64, below process.MaxFrame.
+const maxMetrics = process.MaxFrame / 4 * 3 * 9 / 10
 
 // become makes the registry one that runs the agent of its process.
 func (r *Registry) become(c *child, err error) {
 	r.child, r.childErr = c, err
 	if c != nil {
-		r.options.Logger = slog.New(&childHandler{log: c.log, wanted: r.options.Logger.Handler()})
+		r.options.Logger = slog.New(&childHandler{out: c.out, wanted: r.options.Logger.Handler()})
 	}
 }

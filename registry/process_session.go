@@ -1,11 +1,13 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,6 +93,7 @@ func (s *session) live(ctx context.Context) error {
 	hello := process.Hello{
 		Protocol: process.Version, Module: version(),
 		Agent: s.name, Instance: s.instance, Device: s.opts.Device, Nice: s.opts.Nice,
+		Orphans: s.orphans, Cause: s.cause,
 	}
 	if s.child.Limit == "rlimit" {
 		hello.Memory = s.opts.MemoryLimit
@@ -228,6 +231,13 @@ func (s *session) take(m process.Message) {
 			return
 		}
 		s.takeStatus(status)
+	case process.TypeBegin:
+		a, err := decodeActivity(m.Status)
+		if err != nil {
+			s.kill("it does not speak the protocol of a child: activity: " + err.Error())
+			return
+		}
+		s.takeBegin(a)
 	case process.TypeLog:
 		if m.Record != nil {
 			s.emit(*m.Record)
@@ -270,6 +280,16 @@ func (s *session) takeStatus(status Status) {
 		st.Restarts, st.Running = s.restarts+max(status.Restarts, 0), status.Running
 		if status.LastError != nil {
 			st.LastError = status.LastError
+		}
+	})
+}
+
+// takeBegin adds an activity, unless a status has done so already.
+func (s *session) takeBegin(a RunningActivity) {
+	s.change(s.childProcess, func(st *ProcessStatus) {
+		known := slices.ContainsFunc(st.Running, func(b RunningActivity) bool { return bytes.Equal(a.token, b.token) && a.Type == b.Type })
+		if !known && len(st.Running) < maxReported {
+			st.Running = append(slices.Clone(st.Running), a)
 		}
 	})
 }

@@ -15,6 +15,9 @@ import (
 	"github.com/seed-ab6af24b/troupe/registry/internal/process"
 )
 
+// patience bounds what a test waits for; nothing should come near it.
+const patience = 30 * time.Second
+
 // offline is a session without a process, and where the reason of its end is
 // kept.
 func offline(t testing.TB, log io.Writer) *session {
@@ -44,6 +47,7 @@ func TestSessionTakes(t *testing.T) {
 		"a message of later times":    {[]process.Message{helloOfA, {Type: "song"}}, ""},
 		"a pong without a ping":       {[]process.Message{helloOfA, {Type: process.TypePong, ID: 7}}, ""},
 		"metrics nobody asked for":    {[]process.Message{helloOfA, {Type: process.TypeMetrics, ID: 7, Metrics: []byte("x")}}, ""},
+		"an activity that is none":    {[]process.Message{helloOfA, {Type: process.TypeBegin, Status: json.RawMessage(`[]`)}}, "it does not speak the protocol of a child: activity: json: cannot unmarshal array"},
 		"an empty log record":         {[]process.Message{helloOfA, {Type: process.TypeLog}}, ""},
 		"a status that is none":       {[]process.Message{helloOfA, status(`7`)}, "it does not speak the protocol of a child: status: json: cannot unmarshal number"},
 		"no status":                   {[]process.Message{helloOfA, {Type: process.TypeStatus}}, "it does not speak the protocol of a child: status: unexpected end of JSON input"},
@@ -88,13 +92,63 @@ func TestSessionStatus(t *testing.T) {
 	require.Equal(t, "a-tasks", got.TaskQueue, "nor what the agent is")
 }
 
+// An activity that begins is known at once, once, and until a status says
+// otherwise.
+func TestActivityBegins(t *testing.T) {
+	t.Parallel()
+	s := offline(t, io.Discard)
+	s.take(helloOfA)
+	one := RunningActivity{Type: "work", WorkflowID: "w", Attempt: 1, Since: time.Unix(7, 0).UTC(), token: []byte("1")}
+	two := one
+	two.token = []byte("2")
+	for _, a := range []RunningActivity{one, two, one} {
+		s.take(process.Message{Type: process.TypeBegin, Status: encodeActivity(a)})
+	}
+	require.Equal(t, []RunningActivity{one, two}, s.supervisor.status().Running)
+	s.take(process.Message{Type: process.TypeStatus, Status: json.RawMessage(`{"state": "ready"}`)})
+	require.Empty(t, s.supervisor.status().Running)
+	text, err := json.Marshal(Status{Running: []RunningActivity{one}})
+	require.NoError(t, err)
+	require.NotContains(t, strings.ToLower(string(text)), "token", "whoever has it could complete the activity")
+}
+
+// A status takes the place of what was said before, and nobody waits for a parent
+// that does not read.
+func TestOutboxDoesNotGrow(t *testing.T) {
+	t.Parallel()
+	r, w := io.Pipe() // nobody reads yet
+	out := &outbox{conn: process.NewConn(nil, w)}
+	c := &child{out: out}
+	first := out.put(process.Message{Type: process.TypePong})
+	for range 100 {
+		out.put(process.Message{Type: process.TypeStatus, Status: json.RawMessage(`{}`)})
+	}
+	began := time.Now()
+	c.announce(RunningActivity{})
+	require.Less(t, time.Since(began), patience)
+	out.put(process.Message{Type: process.TypeStatus, Status: json.RawMessage(`{"state": "ready"}`)})
+	out.mu.Lock()
+	require.LessOrEqual(t, len(out.queue), 2)
+	out.mu.Unlock()
+	conn := process.NewConn(r, nil)
+	for {
+		m, err := conn.Receive()
+		require.NoError(t, err)
+		if string(m.Status) == `{"state":"ready"}` {
+			break
+		}
+	}
+	<-first
+	out.flush()
+}
+
 func TestStatusTravels(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	want := Status{
 		Agent: "a", TaskQueue: "q", Namespace: "n", State: StateReady, Ready: true, Since: now, Doing: "d", Restarts: 3,
 		Identity: "i", Workflows: []string{"W"}, Activities: []string{"a"},
-		Running: []RunningActivity{{Type: "a", WorkflowID: "w", Attempt: 2, Since: now, Ended: now}},
+		Running: []RunningActivity{{Type: "a", WorkflowID: "w", Attempt: 2, Since: now, Ended: now, token: []byte("t")}},
 	}
 	raw, err := encodeStatus(want)
 	require.NoError(t, err)
@@ -131,9 +185,9 @@ func TestLogTravels(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
 	parentR, childW := process.NewConn(r, nil), process.NewConn(nil, w)
-	queue := newChildLog(childW)
+	queue := &outbox{conn: childW}
 	warnings := slog.NewTextHandler(new(syncBuffer), &slog.HandlerOptions{Level: slog.LevelWarn})
-	log := slog.New(&childHandler{log: queue, wanted: warnings}).With("agent", "a").WithGroup("g").With("n", 1)
+	log := slog.New(&childHandler{out: queue, wanted: warnings}).With("agent", "a").WithGroup("g").With("n", 1)
 	require.False(t, log.Enabled(t.Context(), slog.LevelInfo))
 	log.Info("not wanted")
 	log.Warn("first", "yes", true, slog.Group("inner", "pi", 3.14, "err", io.EOF), "f", func() {}, "t", time.Unix(0, 0).UTC())
@@ -159,8 +213,8 @@ func TestLogTravels(t *testing.T) {
 func TestLogFlood(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe() // nobody reads yet
-	queue := newChildLog(process.NewConn(nil, w))
-	log := slog.New(&childHandler{log: queue, wanted: slog.NewTextHandler(new(syncBuffer), nil)})
+	queue := &outbox{conn: process.NewConn(nil, w)}
+	log := slog.New(&childHandler{out: queue, wanted: slog.NewTextHandler(new(syncBuffer), nil)})
 	for range 3 * maxQueued {
 		log.Info("again")
 	}

@@ -48,31 +48,69 @@ func (s ProcessStatus) MarshalJSON() ([]byte, error) {
 // maxReported bounds the activities that a child reports.
 const maxReported = 100
 
-// encodeStatus is what a child reports.
+// reportedStatus is a status on its way from a child to its parent.
+type reportedStatus struct {
+	plainStatus
+	LastError string `json:"last_error,omitempty"`
+	// Tokens are those of the activities that run, in the same order.
+	Tokens [][]byte `json:"tokens,omitempty"`
+}
+
+type plainStatus Status
+
 func encodeStatus(s Status) (json.RawMessage, error) {
 	s.Running = s.Running[:min(len(s.Running), maxReported)]
-	return json.Marshal(s)
+	r := reportedStatus{plainStatus: plainStatus(s)}
+	if s.LastError != nil {
+		r.LastError = s.LastError.Error()
+	}
+	for _, a := range s.Running {
+		r.Tokens = append(r.Tokens, a.token)
+	}
+	return json.Marshal(r)
 }
 
 // decodeStatus reads a child's report. What a child must not decide is checked
 // by who uses it.
 func decodeStatus(raw json.RawMessage) (Status, error) {
-	type plain Status
-	var v struct {
-		plain
-		LastError string `json:"last_error"`
-	}
-	if err := json.Unmarshal(raw, &v); err != nil {
+	var r reportedStatus
+	if err := json.Unmarshal(raw, &r); err != nil {
 		return Status{}, err
 	}
-	s := Status(v.plain)
+	s := Status(r.plainStatus)
 	if _, known := nextStates[s.State]; !known && !s.State.Final() {
 		return Status{}, errors.New("there is no state " + string(s.State))
 	}
 	s.Ready = s.State == StateReady
-	if v.LastError != "" {
-		s.LastError = errors.New(v.LastError)
+	if r.LastError != "" {
+		s.LastError = errors.New(r.LastError)
 	}
 	s.Running = s.Running[:min(len(s.Running), maxReported)]
+	for i := range s.Running[:min(len(s.Running), len(r.Tokens))] {
+		s.Running[i].token = r.Tokens[i]
+	}
 	return s, nil
+}
+
+// reportedActivity is an activity that begins.
+type reportedActivity struct {
+	RunningActivity
+	Token []byte `json:"token,omitempty"`
+}
+
+func encodeActivity(a RunningActivity) json.RawMessage {
+	raw, err := json.Marshal(reportedActivity{a, a.token})
+	if err != nil {
+		return nil // it has no field that cannot be encoded
+	}
+	return raw
+}
+
+func decodeActivity(raw json.RawMessage) (RunningActivity, error) {
+	var r reportedActivity
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return RunningActivity{}, err
+	}
+	r.token = r.Token
+	return r.RunningActivity, nil
 }

@@ -20,9 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience bounds what a test waits for; nothing should come near it.
-const patience = 30 * time.Second
-
 // inRole are the options of a process in a role.
 func inRole(t *testing.T, role string) ProcessOptions {
 	t.Helper()

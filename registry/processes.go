@@ -133,6 +133,10 @@ type childProcess struct {
 
 	status  ProcessStatus // guarded by processes.mu
 	current *session      // likewise; nil while there is no process
+
+	// orphans ran when the last process ended, which cause tells.
+	orphans [][]byte
+	cause   string
 }
 
 // run returns nil or an error when the agent was stopped, and an error when
@@ -162,13 +166,22 @@ func (p *childProcess) run(ctx context.Context) error {
 // ended notes how a process ended.
 func (p *childProcess) ended(err error) {
 	var words *ProcessError
+	p.orphans, p.cause = nil, ""
+	if errors.As(err, &words) {
+		p.cause = words.Error()
+		for _, a := range words.Running {
+			if a.token != nil {
+				p.orphans = append(p.orphans, a.token)
+			}
+		}
+	}
 	p.change(p, func(s *ProcessStatus) {
 		s.PID, s.Doing, s.Identity, s.Running, s.ResidentBytes, s.MemoryLimit = 0, "", "", []RunningActivity{}, 0, ""
 		s.State = StateStopped
 		if err != nil {
 			s.State, s.LastError = StateStarting, err
 		}
-		if errors.As(err, &words) {
+		if words != nil {
 			s.LastWords = words
 		}
 	})

@@ -55,9 +55,20 @@ func (c *checker) checkPolled(ctx context.Context, t enumspb.TaskQueueType) erro
 		return p.GetIdentity() == c.identity
 	})
 	if !listed {
-		return fmt.Errorf("the server does not list %s among the %s pollers of task queue %q", c.identity, t, c.queue)
+		return &notListedError{c.identity, c.queue, t}
 	}
 	return nil
+}
+
+// notListedError is also how every life begins: the server lists a worker a
+// moment after it polls.
+type notListedError struct {
+	identity, queue string
+	kind            enumspb.TaskQueueType
+}
+
+func (e *notListedError) Error() string {
+	return fmt.Sprintf("the server does not list %s among the %s pollers of task queue %q", e.identity, e.kind, e.queue)
 }
 
 // checkHealth asks the agent, if it can be asked. A check that does not return

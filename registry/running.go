@@ -23,6 +23,11 @@ type RunningActivity struct {
 	// Ended is when the activity's context ended (its time was up, it was
 	// cancelled), zero while it may go on.
 	Ended time.Time `json:"ended,omitzero"`
+
+	// token lets anyone who has it complete the activity: it is nobody's
+	// business but that of the agent's processes. Nil for local activities,
+	// which belong to their workflow task.
+	token []byte
 }
 
 func (a RunningActivity) String() string {
@@ -42,6 +47,8 @@ type running struct {
 	activities map[uint64]RunningActivity
 	idle       chan struct{} // closed when the last one ends; nil if nobody waits
 	changed    chan struct{} // holds a value after a change
+	// announce is called with an activity before it runs, if it is set.
+	announce func(RunningActivity)
 }
 
 func newRunning() *running {
@@ -125,11 +132,20 @@ type runningInterceptor struct {
 
 func (i *runningInterceptor) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	info := activity.GetInfo(ctx)
-	defer i.running.begin(ctx, RunningActivity{
+	var token []byte
+	if !info.IsLocalActivity {
+		token = info.TaskToken
+	}
+	a := RunningActivity{
 		Type:       info.ActivityType.Name,
 		WorkflowID: info.WorkflowExecution.ID,
 		Attempt:    info.Attempt,
 		Since:      time.Now(),
-	})()
+		token:      token,
+	}
+	defer i.running.begin(ctx, a)()
+	if i.running.announce != nil {
+		i.running.announce(a)
+	}
 	return i.Next.ExecuteActivity(ctx, in)
 }

@@ -35,6 +35,8 @@ type supervisor struct {
 	running *running
 	// processes is nil for an agent that runs in this process.
 	processes *processes
+	// orphans are the activities of a process before this one.
+	orphans *orphans
 
 	// removed and over belong to the registry, under its lock.
 	removed, over bool

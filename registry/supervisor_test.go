@@ -76,6 +76,35 @@ func TestLifecycle(t *testing.T) {
 	})
 }
 
+// That the server lists a new worker a moment late is no error; that it does
+// not list it at all is one.
+func TestListedLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		after time.Duration
+		err   string
+	}{
+		"a moment": {quietStart / 2, ""},
+		"a while":  {3 * quietStart, "the server does not list a@"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				reg, server := newFake()
+				server.hideUntil(time.Now().Add(c.after))
+				stop := start(t, reg, newFakeAgent("a"))
+				require.NoError(t, reg.WaitReady(t.Context()))
+				s, err := reg.AgentStatus("a")
+				require.NoError(t, err)
+				if c.err == "" {
+					require.NoError(t, s.LastError)
+				} else {
+					require.ErrorContains(t, s.LastError, c.err)
+				}
+				require.NoError(t, stop())
+			})
+		})
+	}
+}
+
 // A server that comes up after the registry is found without help.
 func TestServerComesLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -173,6 +202,9 @@ func TestPermanentErrors(t *testing.T) {
 				return fmt.Errorf("load: %w", retry.InvalidData.Errorf("model.pt: no Wqkv"))
 			}
 		}, `agent "a" failed: start: load: model.pt: no Wqkv`},
+		"a marked error": {func(a *fakeAgent, _ *fakeServer) {
+			a.onStart = func(context.Context) error { return fmt.Errorf("license: %w", retry.Final(errors.New("expired"))) }
+		}, `agent "a" failed: start: license: expired`},
 		"worker options": {func(a *fakeAgent, _ *fakeServer) {
 			a.onConfigure = func(o *worker.Options) { o.MaxConcurrentWorkflowTaskPollers = 1 }
 		}, `agent "a" failed: build worker: panic: cannot set MaxConcurrentWorkflowTaskPollers to 1`},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"go.temporal.io/sdk/temporal"
 )
@@ -12,7 +13,8 @@ import (
 // borders. Its text is part of the public contract and never changes.
 type Class string
 
-// The classes that Troupe's agents use. An agent may add its own.
+// The classes that Troupe's agents use. An agent may add its own, whose errors
+// are retried unless [Final] marks them or the policy names them.
 const (
 	// InvalidData: the request or the data in it is wrong. Final.
 	InvalidData Class = "InvalidDataError"
@@ -74,9 +76,9 @@ func (e *Error) ErrorType() string { return string(e.Class) }
 
 // ClassOf returns the class of err: the innermost Temporal application error's
 // type, else what an error in the chain says of itself by a method
-// `ErrorType() string`, else FileNotFound for [fs.ErrNotExist]. It works on
-// both sides of the border: on an activity's plain error and on what a client
-// gets from a workflow's result.
+// `ErrorType() string`, else FileNotFound for [fs.ErrNotExist] and OutOfMemory
+// for [syscall.ENOMEM]. It works on both sides of the border: on an activity's
+// plain error and on what a client gets from a workflow's result.
 func ClassOf(err error) (Class, bool) {
 	if app := innermost(err); app != nil {
 		return Class(app.Type()), !unnamed[app.Type()]
@@ -87,6 +89,8 @@ func ClassOf(err error) (Class, bool) {
 		return Class(typed.ErrorType()), true
 	case errors.Is(err, fs.ErrNotExist):
 		return FileNotFound, true
+	case errors.Is(err, syscall.ENOMEM):
+		return OutOfMemory, true
 	}
 	return "", false
 }

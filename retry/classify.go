@@ -27,22 +27,42 @@ type delayed struct {
 func (d *delayed) Error() string { return d.err.Error() }
 func (d *delayed) Unwrap() error { return d.err }
 
+// Final returns err such that it is not tried again, whatever the policy says:
+// for what no class fits. A class that err has is kept; nil stays nil.
+func Final(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &final{err}
+}
+
+type final struct{ err error }
+
+func (f *final) Error() string      { return f.err.Error() }
+func (f *final) Unwrap() error      { return f.err }
+func (f *final) NonRetryable() bool { return true }
+
 // Classify turns an ordinary Go error into the Temporal application error that
 // carries its class over the border: type name from [ClassOf], non-retryable
-// where the class is final, the delay of [After]. Errors that are Temporal's
-// own already, a cancellation and nil are returned as they are; so is an error
-// without class or delay, which Temporal retries by the policy.
+// where the class is final or [Final] says so, the delay of [After]. Errors that
+// are Temporal's own already, a cancellation and nil are returned as they are;
+// so is an error without class, mark or delay, which Temporal retries by the
+// policy.
 func Classify(err error) error {
-	if err == nil || isTemporal(err) ||
+	var (
+		d *delayed
+		f *final
+	)
+	marked := errors.As(err, &f)
+	if err == nil || !marked && isTemporal(err) || temporal.IsCanceledError(err) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	class, classed := ClassOf(err)
-	var d *delayed
-	if !errors.As(err, &d) && !classed {
+	if !errors.As(err, &d) && !marked && !classed {
 		return err
 	}
-	opts := temporal.ApplicationErrorOptions{NonRetryable: class.Final()}
+	opts := temporal.ApplicationErrorOptions{NonRetryable: class.Final() || marked}
 	if d != nil {
 		opts.NextRetryDelay = d.delay
 	}

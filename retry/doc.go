@@ -21,7 +21,8 @@
 //
 //	return retry.InvalidData.Errorf("%s: X/indices[%d] = %d, but there are %d genes", path, i, v, n)
 //
-// [HTTPError] classes the answer of a web service, Retry-After included.
+// [HTTPError] classes the answer of a web service, Retry-After included. [Final]
+// marks what no class fits, [After] says when to try again.
 //
 // # Policies
 //

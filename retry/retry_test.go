@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,9 +15,12 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
+	"go.uber.org/goleak"
 
 	"github.com/seed-ab6af24b/troupe/retry"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The GPU policy is a published contract: users of the Python system rely on
 // these numbers.
@@ -63,6 +67,9 @@ func TestClassOf(t *testing.T) {
 		{"wrapped own", fmt.Errorf("a: %w", retry.OutOfMemory.Errorf("x")), retry.OutOfMemory, true},
 		{"structural", fmt.Errorf("a: %w", invalid{}), retry.InvalidData, true},
 		{"missing file", fmt.Errorf("a: %w", notExist), retry.FileNotFound, true},
+		{"no memory", &os.SyscallError{Syscall: "mmap", Err: syscall.ENOMEM}, retry.OutOfMemory, true},
+		{"marked", retry.Final(retry.RateLimited.Errorf("x")), retry.RateLimited, true},
+		{"marked without a class", retry.Final(errors.New("x")), "", false},
 		{"delayed", retry.After(time.Second, retry.RateLimited.Errorf("x")), retry.RateLimited, true},
 		{"application", fmt.Errorf("a: %w", final), retry.ModelNotFound, true},
 		{"innermost application", temporal.NewApplicationErrorWithCause("outer", "Outer", final), retry.ModelNotFound, true},
@@ -79,6 +86,7 @@ func TestClassOf(t *testing.T) {
 
 func TestWrapKeepsAClass(t *testing.T) {
 	require.NoError(t, retry.InvalidData.Wrap(nil))
+	require.NoError(t, retry.Final(nil))
 	class, _ := retry.ClassOf(retry.InvalidData.Wrap(fs.ErrNotExist))
 	require.Equal(t, retry.FileNotFound, class)
 	err := retry.InvalidData.Wrap(errors.New("bad"))
@@ -106,6 +114,11 @@ func TestClassify(t *testing.T) {
 		{"structural", fmt.Errorf("a: %w", invalid{}), "InvalidDataError", true, 0},
 		{"own final", retry.Authentication.Errorf("x"), "AuthenticationError", true, 0},
 		{"own retryable", retry.OutOfMemory.Errorf("x"), "OutOfMemoryError", false, 0},
+		{"no memory", syscall.ENOMEM, "OutOfMemoryError", false, 0},
+		{"marked", fmt.Errorf("a: %w", retry.Final(errors.New("x"))), "", true, 0},
+		{"marked and classed", retry.Final(retry.Class("QuotaError").Errorf("x")), "QuotaError", true, 0},
+		{"marked though Temporal's own", retry.Final(temporal.NewApplicationError("x", "Own")), "Own", true, 0},
+		{"marked and delayed", retry.After(time.Minute, retry.Final(errors.New("x"))), "", true, time.Minute},
 		{"delayed and classed", retry.After(time.Minute, retry.RateLimited.Errorf("x")), "RateLimitedError", false, time.Minute},
 		{"delayed alone", retry.After(time.Minute, errors.New("x")), "", false, time.Minute},
 	}
@@ -121,7 +134,7 @@ func TestClassify(t *testing.T) {
 	}
 	for _, err := range []error{
 		nil, errors.New("plain"), context.Canceled, fmt.Errorf("a: %w", context.DeadlineExceeded),
-		temporal.NewApplicationError("x", "Own"), temporal.NewCanceledError(),
+		temporal.NewApplicationError("x", "Own"), temporal.NewCanceledError(), retry.Final(context.Canceled),
 	} {
 		t.Run(fmt.Sprintf("unchanged %v", err), func(t *testing.T) {
 			require.Equal(t, err, retry.Classify(err))

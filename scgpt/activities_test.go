@@ -113,7 +113,7 @@ func TestAnnotateByClassifier(t *testing.T) {
 	require.InDelta(t, 0.815, res.Truth.Accuracy, 1e-12)
 	require.Positive(t, res.BatchTokens)
 	require.False(t, res.FromMemo)
-	w.requireFiles(t, "out/pbmc68k_test.annotated.h5ad")
+	w.requireFiles(t, "out/pbmc68k_test.annotated.h5ad", "out/pbmc68k_test.annotated.report.html", "out/pbmc68k_test.annotated.cells.csv")
 	labels := column(t, open(t, res.Out), "predicted_labels")
 	require.Len(t, labels, 200)
 
@@ -310,7 +310,9 @@ func TestMemo(t *testing.T) {
 		require.Equal(t, wantHit, res.FromMemo)
 		require.Equal(t, filepath.Join(w.dir, out), res.Out)
 		if wantHit {
-			res.Out, res.FromMemo, res.Seconds = first.Out, false, first.Seconds
+			requireSame(t, first.Report, res.Report)
+			requireSame(t, first.CSV, res.CSV)
+			res.Out, res.Report, res.CSV, res.FromMemo, res.Seconds = first.Out, first.Report, first.CSV, false, first.Seconds
 			require.Equal(t, first, res)
 			requireSame(t, first.Out, filepath.Join(w.dir, out))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/worker"
@@ -39,6 +40,8 @@ type Agent struct {
 	memo       *memo.Store
 	// device has one token: who holds it may use the device.
 	device *lease.Lease
+	// lost is why the device cannot be used any more.
+	lost atomic.Pointer[compute.DeviceLostError]
 	// speed is the floating-point operations per second that the first
 	// forward pass of a model showed, to size shards.
 	speed speedometer
@@ -48,6 +51,7 @@ var (
 	_ agent.Agent            = (*Agent)(nil)
 	_ agent.Starter          = (*Agent)(nil)
 	_ agent.Stopper          = (*Agent)(nil)
+	_ agent.HealthChecker    = (*Agent)(nil)
 	_ agent.WorkerConfigurer = (*Agent)(nil)
 )
 
@@ -112,6 +116,7 @@ func (a *Agent) Start(ctx context.Context) error {
 		// Another attempt would find the same device: the options are wrong.
 		return retry.InvalidData.Wrap(err)
 	}
+	a.log.Info("device opened", append([]any{"device", dev.Class()}, describe(dev)...)...)
 	a.models = newModels(a.opts.Models, a.opts.DefaultModel, dev)
 	a.references = &references{folder: a.opts.References}
 	if a.device, err = a.leaseOf(a.opts.Device); err != nil {

@@ -22,7 +22,7 @@ func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.An
 	r.attributes = req.SearchAttributes
 	if err := r.plan(ctx, api.PlanRequest{
 		Task: api.TaskAnnotate, ExpressionData: req.ExpressionData, ReferenceDataset: req.ReferenceDataset,
-		Model: req.Model, Out: req.Out, Cells: req.Cells, BatchKey: req.BatchKey,
+		Model: req.Model, Out: req.Out, Cells: req.Cells, BatchKey: req.BatchKey, BaselineData: req.BaselineData,
 	}); err != nil {
 		return res, err
 	}
@@ -36,7 +36,7 @@ func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.An
 	plan := r.state.Plan
 	if res.Annotation, err = r.annotate(ctx, api.AnnotationRequest{
 		ExpressionData: plan.ExpressionData, ReferenceDataset: req.ReferenceDataset, Model: plan.Model, Out: plan.Out,
-		Cells: req.Cells, Labels: req.Labels, NoMemo: req.NoMemo, Plan: r.planned(),
+		Cells: req.Cells, Labels: req.Labels, Genes: req.Genes, NoMemo: req.NoMemo, ReportOptions: req.ReportOptions, Plan: r.planned(),
 	}); err != nil {
 		return res, err
 	}
@@ -85,6 +85,7 @@ func (r *cellRun) annotate(ctx workflow.Context, req api.AnnotationRequest) (api
 		return res, err
 	}
 	r.allDone()
+	r.found(res)
 	res.BatchTokens = r.batchTokens(res.BatchTokens)
 	return res, nil
 }
@@ -121,7 +122,7 @@ func annotation(ctx workflow.Context, req api.AnnotationRequest) (res api.Annota
 	}
 	if err := r.plan(ctx, api.PlanRequest{
 		Task: api.TaskAnnotate, ExpressionData: req.ExpressionData, ReferenceDataset: req.ReferenceDataset,
-		Model: req.Model, Out: req.Out, Cells: req.Cells,
+		Model: req.Model, Out: req.Out, Cells: req.Cells, BaselineData: req.BaselineData,
 	}); err != nil {
 		return res, err
 	}

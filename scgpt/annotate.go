@@ -18,6 +18,7 @@ type annotationParams struct {
 	Reference   string           `json:"reference,omitempty"`
 	Labels      api.LabelOptions `json:"labels"`
 	LabelColumn string           `json:"label_column,omitempty"`
+	Report      *reportParams    `json:"report,omitempty"`
 }
 
 // annotateCellTypes is the activity annotate_cell_types. With a plan it labels
@@ -41,23 +42,28 @@ func (a *Agent) annotateCellTypes(ctx context.Context, req api.AnnotationRequest
 	if j.ref != nil {
 		params.Reference = j.ref.Fingerprint()
 	}
+	if params.Report, err = a.reportParams(ctx, j, req); err != nil {
+		return api.AnnotationResponse{}, err
+	}
 	device, store := j.memoOf(emb)
-	res, hit, err := memo.Do(ctx, store, j.key(api.AnnotateCellTypes.Name(), device, params), []string{j.out},
-		func(ctx context.Context, files []string) (api.AnnotationResponse, error) {
-			return a.annotate(ctx, j, req, emb, b, files[0])
+	files := outputsOf(j.out, req.NoReport)
+	res, hit, err := memo.Do(ctx, store, j.key(api.AnnotateCellTypes.Name(), device, params), files.list(),
+		func(ctx context.Context, paths []string) (api.AnnotationResponse, error) {
+			return a.annotate(ctx, j, req, emb, b, outputsAt(paths))
 		})
 	if err != nil {
 		return api.AnnotationResponse{}, err
 	}
-	res.Out, res.FromMemo, res.Seconds = j.out, hit, time.Since(start).Seconds()
+	res.Out, res.Report, res.CSV = files.out, files.report, files.csv
+	res.FromMemo, res.Seconds = hit, time.Since(start).Seconds()
 	return res, nil
 }
 
 const annotatedSuffix = ".annotated.h5ad"
 
-// annotate labels the cells and writes the annotated copy. emb is nil where it has
-// to be computed.
-func (a *Agent) annotate(ctx context.Context, j job, req api.AnnotationRequest, emb *embedding, b *beats, out string) (api.AnnotationResponse, error) {
+// annotate labels the cells and writes the annotated copy and what belongs to it.
+// emb is nil where it has to be computed.
+func (a *Agent) annotate(ctx context.Context, j job, req api.AnnotationRequest, emb *embedding, b *beats, files outputs) (api.AnnotationResponse, error) {
 	var none api.AnnotationResponse
 	cells, truth, emb, err := a.cellsOf(ctx, j, emb, b, func(cells *engine.Cells) (*engine.Truth, error) {
 		return cells.Truth(req.Cells.LabelColumn, j.types())
@@ -70,10 +76,10 @@ func (a *Agent) annotate(ctx context.Context, j job, req api.AnnotationRequest, 
 	if err != nil {
 		return none, err
 	}
-	if err := storage.MakeFolder(out); err != nil {
+	if err := storage.MakeFolder(files.out); err != nil {
 		return none, err
 	}
-	if err := cells.WriteAnnotated(ctx, out, emb.Embeddings, labels, j.provenance(emb.device)); err != nil {
+	if err := cells.WriteAnnotated(ctx, files.out, emb.Embeddings, labels, j.provenance(emb.device)); err != nil {
 		return none, err
 	}
 	s := labels.Summary()
@@ -94,7 +100,17 @@ func (a *Agent) annotate(ctx context.Context, j job, req api.AnnotationRequest, 
 		}
 		res.Truth = &api.Truth{Column: truth.Column, Cells: scores.Cells, Counts: scores.Counts, Accuracy: scores.Accuracy, MacroF1: scores.MacroF1}
 	}
-	return res, nil
+	baseline, err := a.baseline(ctx, j, req.BaselineData, truth)
+	if err != nil {
+		return none, err
+	}
+	if res.Baseline, err = scoreOf(baseline, truth); err != nil {
+		return none, err
+	}
+	if files.report != "" {
+		err = a.writeReport(ctx, j, req, b, files, described{cells, emb, labels, truth, baseline})
+	}
+	return res, err
 }
 
 // types are those that labels are chosen from.

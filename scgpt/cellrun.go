@@ -1,9 +1,12 @@
 package scgpt
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -31,6 +34,8 @@ type cellRun struct {
 	progress api.Progress
 	// attributes asks for search attributes.
 	attributes bool
+	// outcome is what was found, as lines of Markdown.
+	outcome []string
 }
 
 // newCellRun begins a run, or goes on with the run before, and answers queries.
@@ -219,12 +224,65 @@ func (r *cellRun) allDone() {
 	r.progress.CellsDone, r.progress.ShardsDone = r.state.Plan.NObs, r.state.Plan.Shards()
 }
 
+// code shows a text that may hold anything as it is in Markdown.
+func code(text string) string {
+	return "`" + strings.Map(func(r rune) rune {
+		if r == '`' || unicode.IsControl(r) {
+			return '\''
+		}
+		return r
+	}, text) + "`"
+}
+
+// listedTypes is how many cell types the outcome names.
+const listedTypes = 12
+
+// found tells what an annotation found, for people who look at the web UI.
+func (r *cellRun) found(res api.AnnotationResponse) {
+	types := slices.Clone(res.UniqueTypes)
+	slices.SortFunc(types, func(a, b string) int {
+		return cmp.Or(cmp.Compare(res.Counts[b], res.Counts[a]), cmp.Compare(a, b))
+	})
+	line := fmt.Sprintf("%d cell types, mean confidence %.3f: ", len(res.UniqueTypes), res.MeanConfidence)
+	for i, t := range types[:min(len(types), listedTypes)] {
+		if i > 0 {
+			line += ", "
+		}
+		line += fmt.Sprintf("%s %d", code(t), res.Counts[t])
+	}
+	if left := len(types) - listedTypes; left > 0 {
+		line += fmt.Sprintf(" and %d more", left)
+	}
+	if res.UnassignedCells > 0 {
+		line += fmt.Sprintf("; %d cells unassigned", res.UnassignedCells)
+	}
+	r.outcome = append(r.outcome, line)
+	if t := res.Truth; t != nil {
+		line := fmt.Sprintf("Accuracy %.3f, macro F1 %.3f on %d cells with a true type", t.Accuracy, t.MacroF1, t.Cells)
+		if b := res.Baseline; b != nil {
+			line += fmt.Sprintf("; the baseline reaches %.3f and %.3f", b.Accuracy, b.MacroF1)
+		}
+		r.outcome = append(r.outcome, line)
+	}
+	if g := res.GeneMatch; g.Total > 0 {
+		r.outcome = append(r.outcome, fmt.Sprintf("%d of %d genes are in the model's vocabulary", g.Matched, g.Total))
+	}
+	for _, path := range []string{res.Out, res.Report, res.CSV} {
+		if path != "" {
+			r.outcome = append(r.outcome, code(path))
+		}
+	}
+}
+
 // describe shows the run's state in the web UI, in Markdown.
 func (r *cellRun) describe(ctx workflow.Context) {
 	p := r.progress
-	details := fmt.Sprintf("**%s** `%s`", p.Phase, r.data)
+	details := fmt.Sprintf("**%s** %s", p.Phase, code(r.data))
 	if p.CellsTotal > 0 {
-		details += fmt.Sprintf("\n\n| | done | of |\n|---|---|---|\n| cells | %d | %d |\n| shards | %d | %d |", p.CellsDone, p.CellsTotal, p.ShardsDone, max(p.ShardsTotal, 1))
+		details += fmt.Sprintf("\n\n%d of %d cells, %d of %d shards", p.CellsDone, p.CellsTotal, p.ShardsDone, max(p.ShardsTotal, 1))
+	}
+	if len(r.outcome) > 0 {
+		details += "\n\n- " + strings.Join(r.outcome, "\n- ")
 	}
 	if e := p.Estimate; e != nil && p.Phase != api.PhaseDone {
 		details += fmt.Sprintf("\n\nEstimate: %v on one worker, %.1f GB of memory each. Model %s.",

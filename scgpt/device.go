@@ -2,11 +2,13 @@ package scgpt
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/seed-ab6af24b/troupe/agent"
 	"github.com/seed-ab6af24b/troupe/agent/lease"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
+	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 )
 
 // leaseOf returns the right to use a device, which all agents of this process,
@@ -32,7 +34,41 @@ func (a *Agent) useDevice(ctx context.Context, b *beats, f func() error) error {
 		return err
 	}
 	defer release()
-	return f()
+	err = f()
+	var lost *compute.DeviceLostError
+	if errors.As(err, &lost) && a.lost.CompareAndSwap(nil, lost) {
+		a.log.Error("device lost", "error", lost)
+		if a.opts.OnDeviceLost != nil {
+			a.opts.OnDeviceLost(lost)
+		}
+	}
+	return err
+}
+
+// CheckHealth implements agent.HealthChecker: an agent whose device is lost is
+// not ready any more.
+func (a *Agent) CheckHealth(context.Context) error {
+	if lost := a.lost.Load(); lost != nil {
+		return lost
+	}
+	return nil
+}
+
+// describe returns what a device says of itself, as pairs for a log; nothing for
+// one that has nothing to say.
+func describe(dev compute.Device) []any {
+	d, ok := dev.(compute.Describer)
+	if !ok {
+		return nil
+	}
+	about, err := d.Describe()
+	if err != nil {
+		return []any{"status", err}
+	}
+	return []any{
+		"name", about.Name, "memory_used_mb", about.MemoryUsed >> 20, "memory_total_mb", about.MemoryTotal >> 20,
+		"driver", about.Driver, "runtime", about.Runtime,
+	}
 }
 
 // beats are the heartbeats of an activity. They tell how far it is.

@@ -44,6 +44,11 @@ type Options struct {
 	// KeepShards is the age from which the shard files of an analysis that
 	// failed are removed; 0 means DefaultKeepShards.
 	KeepShards time.Duration
+	// OnDeviceLost is called once when the device cannot be used any more by
+	// this process, with a *compute.DeviceLostError; nil means that it is
+	// logged only. The agent is not ready from then on. A program whose
+	// supervisor starts it again should end: its activities are retried.
+	OnDeviceLost func(error)
 	// Logger takes the agent's log; nil means slog.Default.
 	Logger *slog.Logger
 }

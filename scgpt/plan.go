@@ -39,7 +39,11 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 		return api.Plan{}, err
 	}
 	defer cells.Close()
-	if _, err := cells.Truth(req.Cells.LabelColumn, j.types()); err != nil {
+	truth, err := cells.Truth(req.Cells.LabelColumn, j.types())
+	if err != nil {
+		return api.Plan{}, err
+	}
+	if _, err := a.baselineData(req.BaselineData, truth); err != nil {
 		return api.Plan{}, err
 	}
 	if req.Task == api.TaskAnnotate && req.BatchKey != "" {

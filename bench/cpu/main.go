@@ -18,6 +18,9 @@ type command func(ctx context.Context, args []string) (any, error)
 
 var commands = map[string]command{
 	"embed": embed,
+	"fixed": fixed,
+	"knn":   knn,
+	"read":  read,
 }
 
 func main() {
@@ -29,7 +32,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 || commands[args[0]] == nil {
-		return fmt.Errorf("want a subcommand: embed")
+		return fmt.Errorf("want a subcommand: embed, fixed, knn, read")
 	}
 	res, err := commands[args[0]](ctx, args[1:])
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/workflow"
+	"go.uber.org/goleak"
 
 	"github.com/seed-ab6af24b/troupe/agent"
 	"github.com/seed-ab6af24b/troupe/agent/devserver"
@@ -40,14 +41,27 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = server.Stop() }()
 	temporal, err = client.Dial(client.Options{HostPort: server.HostPort(), Logger: sdklog.NewStructuredLogger(slog.Default())})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer temporal.Close()
-	return m.Run()
+	code := m.Run()
+	temporal.Close()
+	http.DefaultClient.CloseIdleConnections()
+	err = server.Stop()
+	if err == nil && code == 0 {
+		err = goleak.Find(
+			// What a stopped server leaves, parked for good: see agent/devserver.
+			goleak.IgnoreTopFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
+			goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
+		)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // start serves until the test or the returned function, which returns what serve

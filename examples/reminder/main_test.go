@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/seed-ab6af24b/troupe/agent/devserver"
 )
@@ -38,9 +39,21 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = server.Stop() }()
 	hostPort = server.HostPort()
-	return m.Run()
+	code := m.Run()
+	err = server.Stop()
+	if err == nil && code == 0 {
+		err = goleak.Find(
+			// What a stopped server leaves, parked for good: see agent/devserver.
+			goleak.IgnoreTopFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
+			goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
+		)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // reminderJSON runs a command with --json and reads what it prints.

@@ -19,13 +19,17 @@ type annotateResult struct {
 	MeanConfidence  float64        `json:"mean_confidence"`
 	Accuracy        *float64       `json:"accuracy,omitempty"`
 	MacroF1         *float64       `json:"macro_f1,omitempty"`
+	Baseline        *api.Baseline  `json:"baseline,omitempty"`
+	Report          string         `json:"report,omitempty"`
+	CSV             string         `json:"csv,omitempty"`
 }
 
 // annotateFlags are the flags of annotate.
 type annotateFlags struct {
 	directFlags
 	referenceFlags
-	labels labelFlags
+	labels  labelFlags
+	reports reportFlags
 }
 
 func (a *app) annotateCommand() *cobra.Command {
@@ -39,12 +43,17 @@ func (a *app) annotateCommand() *cobra.Command {
 			if err := f.labels.check(); err != nil {
 				return err
 			}
+			if err := f.reports.check(f.out); err != nil {
+				return err
+			}
 			return a.annotate(cmd.Context(), f)
 		},
 	}
 	f.directFlags.register(cmd, engine.Annotate)
 	f.referenceFlags.register(cmd)
 	f.labels.register(cmd)
+	f.reports.register(cmd)
+	f.reports.registerPaths(cmd)
 	f.cells.registerLabels(cmd)
 	return cmd
 }
@@ -64,6 +73,9 @@ func (a *app) annotate(ctx context.Context, f annotateFlags) error {
 			if err != nil {
 				return err
 			}
+			if err := f.reports.checkFiles(truth); err != nil {
+				return err
+			}
 			emb, base, err := d.embedAll(ctx, a, cells)
 			if err != nil {
 				return err
@@ -75,8 +87,12 @@ func (a *app) annotate(ctx context.Context, f annotateFlags) error {
 			if err := cells.WriteAnnotated(ctx, f.out, emb, labels, provenance(d.eng)); err != nil {
 				return err
 			}
+			baseline, err := f.writeReport(ctx, d, opts, ref, truth, cells, emb, labels)
+			if err != nil {
+				return err
+			}
 			base.Out, base.PeakRSSMB = f.out, peakRSS()
-			return a.showAnnotation(d, base, labels, truth)
+			return a.showAnnotation(d, f, base, labels, truth, baseline)
 		})
 	})
 }
@@ -117,15 +133,16 @@ func (f annotateFlags) label(ctx context.Context, eng *engine.Engine, ref *refer
 	return labels, nil
 }
 
-func (a *app) showAnnotation(d direct, base embedResult, labels *engine.Labels, truth *engine.Truth) error {
+func (a *app) showAnnotation(d direct, f annotateFlags, base embedResult, labels *engine.Labels, truth *engine.Truth, baseline *api.Baseline) error {
 	s := labels.Summary()
 	res := annotateResult{
 		embedResult: base, UniqueTypes: s.Types, Counts: s.Counts, UnassignedCells: s.Counts[engine.Unassigned], MeanConfidence: s.MeanConfidence,
+		Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv,
 	}
 	response := api.AnnotationResponse{
 		Counts: s.Counts, TypeConfidence: s.TypeConfidence, EmptyCells: base.EmptyCells, TruncatedCells: base.TruncatedCells,
 		GeneMatch: api.GeneMatch{Total: base.GenesTotal, Matched: base.GenesMatched},
-		Model:     d.eng.Name(), Device: base.Device, Out: base.Out,
+		Model:     d.eng.Name(), Device: base.Device, Out: base.Out, Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv,
 	}
 	if truth != nil {
 		scores, err := truth.Score(labels)

@@ -32,7 +32,9 @@ func TestWrongUsage(t *testing.T) {
 		{"two ids", []string{"result", "a", "b"}, "takes exactly one argument"},
 		{"unknown agent", []string{"worker", "--agents", "bar"}, `there is no agent "bar"`},
 		{"no agent", []string{"worker", "--agents", ""}, "--agents is empty"},
-		{"isolation", []string{"worker", "--isolation", "process"}, `--isolation is "process"`},
+		{"isolation", []string{"worker", "--isolation", "glass"}, `--isolation is "glass": want none or process`},
+		{"memory limit without isolation", []string{"worker", "--memory-limit", "8"}, "--memory-limit is for --isolation process"},
+		{"devices without isolation", []string{"worker", "--device", "cpu,cpu"}, "several devices need --isolation process"},
 		{"list nothing", []string{"list", "--limit", "0"}, "--limit is 0"},
 		{"embed without data", []string{"embed"}, "--data is missing"},
 		{"annotate without out", []string{"annotate", "--data", "x"}, "--out is missing"},
@@ -46,7 +48,7 @@ func TestWrongUsage(t *testing.T) {
 		{"share above 1", []string{"annotate", "--data", "x", "--out", "y", "--min-gene-share", "1.5"}, "--min-gene-share is 1.5"},
 		{"share that is no number", []string{"annotate", "--data", "x", "--out", "y", "--min-gene-share", "NaN"}, "--min-gene-share is NaN"},
 		{"negative seed", []string{"embed", "--data", "x", "--out", "y", "--seed", "-1"}, "invalid argument"},
-		{"unknown precision", []string{"embed", "--data", "x", "--out", "y", "--precision", "fp8"}, `--precision is "fp8": want fp32, bf16x3, bf16`},
+		{"unknown precision", []string{"embed", "--data", "x", "--out", "y", "--precision", "fp8"}, `--precision is "fp8": want fp32, tf32, bf16x3, bf16`},
 		{"negative threads", []string{"genes", "--threads", "-1"}, "--threads is -1"},
 		{"precision of a worker", []string{"worker", "--precision", "fp8"}, `--precision is "fp8"`},
 		{"no genes", []string{"genes", "--genes", ", ,"}, "--genes names none"},
@@ -55,6 +57,8 @@ func TestWrongUsage(t *testing.T) {
 		{"describe nothing", []string{"model", "describe"}, "takes exactly one argument"},
 		{"convert to nothing", []string{"model", "convert", "x"}, "takes two arguments"},
 		{"convert to no name", []string{"model", "convert", "x", ""}, "has no name"},
+		{"report without one", []string{"annotate", "--data", "x", "--out", "y", "--no-report", "--report", "z"}, "--no-report is given"},
+		{"one file for two", []string{"annotate", "--data", "x", "--out", "y", "--csv", "y"}, "name the same file"},
 		{"data without a command", []string{"data"}, "needs a command: describe"},
 		{"describe two", []string{"data", "describe", "x", "y"}, "takes exactly one argument"},
 	}
@@ -76,6 +80,8 @@ func TestFailures(t *testing.T) {
 	out := filepath.Join(dir, "out.h5ad")
 	cells, err := sample(sampleCells)
 	require.NoError(t, err)
+	unlabelled, err := sample("testdata/cells/celltypist_sample.h5ad")
+	require.NoError(t, err)
 	cases := []struct {
 		name  string
 		args  []string
@@ -89,6 +95,9 @@ func TestFailures(t *testing.T) {
 		{"output is input", []string{"embed", "--data", text, "--out", text}, "InvalidDataError"},
 		{"output is a device", []string{"embed", "--data", cells, "--out", os.DevNull}, "InvalidDataError"},
 		{"output is a folder", []string{"embed", "--data", cells, "--out", dir}, "InvalidDataError"},
+		{"no folder for the report", []string{"annotate", "--data", cells, "--out", out, "--report", filepath.Join(dir, "none", "r.html")}, "FileNotFoundError"},
+		{"missing baseline", []string{"annotate", "--data", cells, "--out", out, "--baseline", "none.h5ad"}, "FileNotFoundError"},
+		{"baseline without truth", []string{"annotate", "--data", unlabelled, "--out", out, "--baseline", cells}, "InvalidDataError"},
 		{"unknown device", []string{"embed", "--device", "tpu", "--data", cells, "--out", out}, "Error"},
 	}
 	for _, c := range cases {
@@ -123,6 +132,21 @@ func TestAnnotateWithoutTemporal(t *testing.T) {
 	require.Len(t, got.UniqueTypes, 10)
 	require.Equal(t, "fp32", got.Precision)
 	require.FileExists(t, out)
+	require.Equal(t, filepath.Join(filepath.Dir(out), "out.report.html"), got.Report)
+	require.FileExists(t, got.Report)
+	require.Equal(t, filepath.Join(filepath.Dir(out), "out.cells.csv"), got.CSV)
+	require.FileExists(t, got.CSV)
+
+	train, err := sample(sampleTraining)
+	require.NoError(t, err)
+	alone := filepath.Join(t.TempDir(), "alone.h5ad")
+	code, stdout, stderr = try(t, "annotate", "--data", cells, "--out", alone, "--no-report", "--baseline", train)
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `Baseline {8}0\.8\d\d, macro F1 0\.6\d\d \(the nearest 10 of 500 labelled cells`, stdout)
+	require.NotContains(t, stdout, "Report")
+	entries, err := os.ReadDir(filepath.Dir(alone))
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
 
 	code, stdout, _ = try(t, "embed", "--model", filepath.Dir(filepath.Dir(cells))+"/models/tiny_scgpt_dsbn", "--data", cells, "--out", out)
 	require.Zero(t, code)

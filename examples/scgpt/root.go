@@ -17,6 +17,8 @@ import (
 // app holds what all commands share.
 type app struct {
 	stdout, stderr io.Writer
+	// args is the command line.
+	args []string
 	// printed is why a result could not be printed.
 	printed error
 
@@ -29,17 +31,21 @@ type app struct {
 
 // run runs the program and returns its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{stdout: stdout, stderr: stderr}
+	a := &app{args: args, stdout: stdout, stderr: stderr}
 	cmd := a.rootCommand()
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 	err := cmd.ExecuteContext(ctx)
-	if err == nil {
+	if err == nil || errors.Is(err, errDone) {
 		err = a.printed
 	}
 	if err == nil {
 		return 0
+	}
+	var child *childError
+	if errors.As(err, &child) {
+		return child.code
 	}
 	a.report(err)
 	var usage *usageError
@@ -66,6 +72,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.address, "address", "", "Temporal's host and port (default: TEMPORAL_ADDRESS, temporal.toml, else localhost:7233)")
 	root.PersistentFlags().StringVar(&a.namespace, "namespace", "", "Temporal namespace (default: TEMPORAL_NAMESPACE, temporal.toml, else default)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.PersistentPreRunE = a.elsewhere
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		demo, a.serverCommand(), a.workerCommand(), a.startCommand(),

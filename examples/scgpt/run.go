@@ -107,6 +107,11 @@ func (f *runFlags) files() (err error) {
 		if f.request.data, err = sample(sampleCells); err != nil {
 			return err
 		}
+		if f.request.reports.baseline == "" {
+			if f.request.reports.baseline, err = sample(sampleTraining); err != nil {
+				return err
+			}
+		}
 	}
 	// A model may be the path of a folder too: its parent is then the model
 	// folder.
@@ -120,7 +125,7 @@ func (f *runFlags) files() (err error) {
 	// The user of this program is the one who runs the worker: what the
 	// command line names may be read and written.
 	f.worker.roots = []string{"."}
-	for _, path := range []*string{&f.request.data, &f.request.out} {
+	for _, path := range []*string{&f.request.data, &f.request.out, &f.request.reports.baseline} {
 		if *path == "" {
 			continue
 		}

@@ -16,6 +16,8 @@ const (
 	sampleDir   = "testdata/models"
 
 	sampleReferences = "testdata/references"
+	// The cells that the sample model was trained on, for the baseline.
+	sampleTraining = "testdata/cells/pbmc68k_train.h5ad"
 )
 
 // sample finds a sample file from the working directory upwards, so that the
@@ -44,11 +46,13 @@ type modelFlags struct {
 	device    string
 	precision string
 	threads   int
+	// worker is the path of the CUDA worker.
+	worker string
 }
 
 // check finds wrong usage before anything is opened.
 func (f modelFlags) check() error {
-	if err := oneOf("--precision", f.precision, string(compute.FP32), string(compute.BF16x3), string(compute.BF16)); err != nil {
+	if err := oneOf("--precision", f.precision, string(compute.FP32), string(compute.TF32), string(compute.BF16x3), string(compute.BF16)); err != nil {
 		return err
 	}
 	if f.threads < 0 {

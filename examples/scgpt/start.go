@@ -20,6 +20,7 @@ type requestFlags struct {
 	cells            cellFlags
 	labels           labelFlags
 	batches          batchFlags
+	reports          reportFlags
 	genes            []string
 	similarity       bool
 	nameClusters     bool
@@ -38,6 +39,7 @@ func (f *requestFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.tissue, "tissue", "", "with --name-clusters: leave out cell types that do not occur there, such as blood")
 	f.labels.register(cmd)
 	f.batches.register(cmd, "")
+	f.reports.register(cmd)
 	f.cells.register(cmd, "3001 for labels by a classifier, 1200 for embeddings")
 	f.cells.registerLabels(cmd)
 }
@@ -62,7 +64,7 @@ func (f *requestFlags) analysis() api.AnalysisWorkflowRequest {
 	return api.AnalysisWorkflowRequest{
 		ExpressionData: f.data, ReferenceDataset: f.labels.reference, Model: f.model, Out: f.out,
 		BatchKey: f.batches.key, NHVG: f.batches.hvg, NameClusters: f.nameClusters, Tissue: f.tissue, Genes: f.genes, NoMemo: f.noMemo,
-		Cells: f.cells.CellOptions, Labels: f.labels.LabelOptions, ShardOptions: f.shards,
+		Cells: f.cells.CellOptions, Labels: f.labels.LabelOptions, ReportOptions: f.reports.options(), ShardOptions: f.shards,
 	}
 }
 
@@ -82,7 +84,8 @@ var operations = []operation{
 	{api.AnnotateCellTypes.Name(), true, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartAnnotation(ctx, api.AnnotationRequest{
 			ExpressionData: f.data, ReferenceDataset: f.labels.reference, Model: f.model, Out: f.out,
-			Cells: f.cells.CellOptions, Labels: f.labels.LabelOptions, NoMemo: f.noMemo, ShardOptions: f.shards,
+			Cells: f.cells.CellOptions, Labels: f.labels.LabelOptions, Genes: f.genes, NoMemo: f.noMemo,
+			ReportOptions: f.reports.options(), ShardOptions: f.shards,
 		})
 	}},
 	{api.IntegrateBatches.Name(), true, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
@@ -138,7 +141,7 @@ func (a *app) start(ctx context.Context, name string, f *requestFlags) error {
 		return usagef("--data is missing: want the path of an .h5ad file")
 	}
 	// The worker may run in another folder.
-	for _, path := range []*string{&f.data, &f.out} {
+	for _, path := range []*string{&f.data, &f.out, &f.reports.baseline} {
 		if *path != "" {
 			abs, err := filepath.Abs(*path)
 			if err != nil {

@@ -56,6 +56,9 @@ func (a *app) printAnnotation(r api.AnnotationResponse) {
 	if r.Truth != nil {
 		fmt.Fprintf(a.stdout, "Accuracy        %.3f, macro F1 %.3f (%d cells with a true type in obs[%q])\n", r.Truth.Accuracy, r.Truth.MacroF1, r.Truth.Cells, r.Truth.Column)
 	}
+	if b := r.Baseline; b != nil {
+		fmt.Fprintf(a.stdout, "Baseline        %.3f, macro F1 %.3f (%s)\n", b.Accuracy, b.MacroF1, b.Method)
+	}
 	fmt.Fprintf(a.stdout, "Genes           %d of %d in the model's vocabulary\n", r.GeneMatch.Matched, r.GeneMatch.Total)
 	if r.EmptyCells > 0 || r.TruncatedCells > 0 {
 		fmt.Fprintf(a.stdout, "Cells           %d without a known gene, %d longer than the cap\n", r.EmptyCells, r.TruncatedCells)
@@ -69,6 +72,10 @@ func (a *app) printAnnotation(r api.AnnotationResponse) {
 	}
 	fmt.Fprintf(a.stdout, "Annotated copy  %s\n", shortPath(r.Out))
 	fmt.Fprintf(a.stdout, "                obs[\"predicted_labels\"], obs[\"conf_score\"], obsm[\"X_scGPT\"] added\n")
+	if r.Report != "" {
+		fmt.Fprintf(a.stdout, "Report          %s (open it in a browser)\n", shortPath(r.Report))
+		fmt.Fprintf(a.stdout, "Table of cells  %s\n", shortPath(r.CSV))
+	}
 }
 
 // printClusters prints the clusters of cells without a label for a person.

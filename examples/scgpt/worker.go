@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -24,11 +27,14 @@ import (
 type workerFlags struct {
 	modelFlags
 	referenceFlags
-	agents    []string
-	isolation string
-	roots     []string
-	memo      memoFlags
-	lease     string
+	agents      []string
+	isolation   string
+	memoryLimit float64 // GiB
+	roots       []string
+	memo        memoFlags
+	lease       string
+	// defaultModel is the model of requests that name none.
+	defaultModel string
 }
 
 // memoFlags say where results are kept.
@@ -50,14 +56,17 @@ func (f *workerFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.memo.none, "no-memo", false, "store no results, and use none")
 	cmd.Flags().StringVar(&f.lease, "lease-dir", "", "folder through which the workers of this machine share the device, one forward pass at a time (default: not)")
 	cmd.Flags().StringSliceVar(&f.agents, "agents", []string{"scgpt", "foogpt"}, "the agents to run")
-	cmd.Flags().StringVar(&f.isolation, "isolation", "none", "none: all agents in this process (process isolation is not there yet)")
+	cmd.Flags().StringVar(&f.isolation, "isolation", "none", "none: all agents in this process; process: each in its own, scgpt in one for each --device")
+	cmd.Flags().StringVar(&f.defaultModel, "default-model", "", "model of requests that name none (default: the only one, else scGPT_human)")
+	cmd.Flags().Float64Var(&f.memoryLimit, "memory-limit", 0, "GiB of memory that a process of an agent may have (default: no limit)")
 	cmd.Flags().StringSliceVar(&f.roots, "roots", []string{"."}, "folders that inputs and outputs must lie in")
 }
 
 func (f *modelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.models, "models", "", "folder of the models (default: TROUPE_MODELS, else the sample models)")
-	cmd.Flags().StringVar(&f.device, "device", "cpu", "device: "+strings.Join(compute.Drivers(), ", ")+" or auto")
-	cmd.Flags().StringVar(&f.precision, "precision", string(compute.FP32), "precision of the products: fp32")
+	cmd.Flags().StringVar(&f.device, "device", "cpu", "device: "+strings.Join(compute.Drivers(), ", ")+", cuda:N or auto; several, joined by commas, for worker --isolation process")
+	cmd.Flags().StringVar(&f.precision, "precision", string(compute.FP32), "precision of the products: fp32, tf32, bf16x3 or bf16, where the device has it")
+	cmd.Flags().StringVar(&f.worker, "cuda-worker", "", "path of the program that works on GPUs (default: TROUPE_CUDA_WORKER, else "+cudaWorkerName+" beside this program or on the PATH)")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads of a CPU device (default: all)")
 }
 
@@ -82,8 +91,12 @@ func (a *app) workerCommand() *cobra.Command {
 // work runs the agents until ctx ends, and says when they are ready. It ends
 // before that if none of them will ever be.
 func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) error {
+	if registry.IsChild() {
+		return reg.Run(ctx) // the parent says the rest
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { cutAtSignal(reg) })()
 	ready := make(chan struct{})
 	go func() {
 		defer close(ready)
@@ -98,6 +111,14 @@ func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) 
 	err := reg.Run(ctx)
 	<-ready
 	return err
+}
+
+// cutAtSignal cuts the stop that is under way when another signal comes.
+func cutAtSignal(reg *registry.Registry) {
+	second := make(chan os.Signal, 1)
+	signal.Notify(second, os.Interrupt, syscall.SIGTERM)
+	<-second
+	reg.Cut()
 }
 
 // allFailed reports whether every agent has failed for good.
@@ -117,12 +138,21 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	if f.isolation != "none" {
-		return nil, usagef("--isolation is %q, but this version has none only", f.isolation)
-	}
-	if len(f.agents) == 0 {
+	devices := splitDevices(f.device)
+	switch {
+	case f.isolation != "none" && f.isolation != "process":
+		return nil, usagef("--isolation is %q: want none or process", f.isolation)
+	case f.isolation == "none" && f.memoryLimit != 0:
+		return nil, usagef("--memory-limit is for --isolation process")
+	case f.isolation == "none" && len(devices) > 1:
+		return nil, usagef("--device is %q, but several devices need --isolation process", f.device)
+	case f.memoryLimit < 0:
+		return nil, usagef("--memory-limit is %v: want GiB", f.memoryLimit)
+	case len(f.agents) == 0:
 		return nil, usagef("--agents is empty: want scgpt, foogpt or both")
 	}
+	// In a process of its own an agent has the device that its parent chose.
+	f.device = registry.Device(devices[0])
 	reg := registry.New(registry.Options{
 		Logger: a.logger(),
 		ClientOptions: func(o *client.Options) {
@@ -140,9 +170,37 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 		if err != nil {
 			return nil, err
 		}
-		errs = append(errs, reg.Register(ag, registry.InProcess()))
+		where, err := a.isolate(f, name, devices, address)
+		if err != nil {
+			return nil, err
+		}
+		errs = append(errs, reg.Register(ag, where))
 	}
 	return reg, errors.Join(errs...)
+}
+
+// isolate says where an agent runs. What needs CUDA runs in a CUDA worker.
+func (a *app) isolate(f workerFlags, agentName string, devices []string, address string) (registry.AgentOption, error) {
+	limit := int64(f.memoryLimit * (1 << 30))
+	onCUDA := agentName == "scgpt" && slices.ContainsFunc(devices, needsCUDAWorker) && !registry.IsChild()
+	if f.isolation == "none" && !onCUDA {
+		return registry.InProcess(), nil
+	}
+	if agentName != "scgpt" {
+		return registry.Process(registry.ProcessOptions{MemoryLimit: limit}), nil
+	}
+	var each []registry.ProcessOptions
+	for _, device := range devices {
+		o := registry.ProcessOptions{Device: device, MemoryLimit: limit}
+		if needsCUDAWorker(device) {
+			var err error
+			if o, err = a.cudaProcess(f, device, address, o); err != nil {
+				return nil, err
+			}
+		}
+		each = append(each, o)
+	}
+	return registry.Process(each...), nil
 }
 
 func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
@@ -161,12 +219,20 @@ func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
 			references = ""
 		}
 		return scgpt.New(scgpt.Options{
-			Models: dir, DefaultModel: fallback, References: references,
+			Models: dir, DefaultModel: cmp.Or(f.defaultModel, fallback), References: references,
 			Device: f.device, Precision: compute.Precision(f.precision), Threads: f.threads, Lease: f.lease,
 			Memo: cmp.Or(f.memo.dir, os.Getenv("TROUPE_MEMO_DIR")), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
-			Roots: f.roots, Logger: a.logger(),
+			Roots: f.roots, Logger: a.logger(), OnDeviceLost: endChild,
 		}), nil
 	default:
 		return nil, usagef("there is no agent %q: want scgpt or foogpt", name)
+	}
+}
+
+// endChild ends a process whose device is lost, so that its parent starts
+// another one. The error of the activity that met it goes out before that.
+func endChild(error) {
+	if registry.IsChild() {
+		time.AfterFunc(2*time.Second, func() { os.Exit(1) })
 	}
 }

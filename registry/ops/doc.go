@@ -16,5 +16,5 @@
 //	go ops.Serve(ctx, "", ops.Handler(reg)) // at DefaultAddress, until ctx ends
 //
 // The answers tell names, errors and identities: the address should not be
-// public.
+// public. WithBearerToken wants a token of whoever asks for more than health.
 package ops

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/seed-ab6af24b/troupe/registry"
 )
 
 // DefaultAddress is where Serve listens if it is told no address: on this
@@ -28,8 +30,15 @@ const (
 // cannot any more.
 //
 // A probe of another machine needs an addr that is not loopback, such as
-// ":8081"; mind that the answers are not secured.
+// ":8081"; see [WithBearerToken], and mind that the connection is not encrypted.
+//
+// In a process that a registry started (registry.IsChild) Serve serves nothing
+// and waits for ctx: its parent has the address, and answers for it.
 func Serve(ctx context.Context, addr string, handler http.Handler) error {
+	if registry.IsChild() {
+		<-ctx.Done()
+		return nil
+	}
 	if addr == "" {
 		addr = DefaultAddress
 	}

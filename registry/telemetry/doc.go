@@ -43,6 +43,11 @@
 //	troupe_agent_state{state="failed"} == 1
 //	rate(troupe_activity_executions_total{outcome="failed",class!="InvalidDataError"}[5m]) > 0.1
 //
+// Of an agent in a process of its own (registry.Process) the Handler of the parent
+// serves all that the process counts, the Go runtime's metrics included, with the
+// labels agent and process, the number of the process; troupe_agent_* and
+// troupe_activity_running are the parent's.
+//
 // With Options.MeterProvider the same instruments go there, by their
 // OpenTelemetry names: without _total and _seconds.
 //

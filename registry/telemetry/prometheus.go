@@ -12,8 +12,8 @@ import (
 )
 
 // newPrometheus returns meters whose metrics r takes, or a new registry if r is
-// nil, and the handler that serves what r has.
-func newPrometheus(r prometheus.Registerer) (metric.MeterProvider, http.Handler, error) {
+// nil, and what gathers them: nil if r is no Gatherer.
+func newPrometheus(r prometheus.Registerer) (metric.MeterProvider, prometheus.Gatherer, error) {
 	if r == nil {
 		own := prometheus.NewRegistry()
 		own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -29,12 +29,14 @@ func newPrometheus(r prometheus.Registerer) (metric.MeterProvider, http.Handler,
 		sdkmetric.Stream{Aggregation: sdkmetric.AggregationExplicitBucketHistogram{Boundaries: durationBuckets}})
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithView(seconds))
 
-	handler := elsewhere("a prometheus.Registerer that is no Gatherer")
-	if g, ok := r.(prometheus.Gatherer); ok {
-		// One broken collector of the program must not hide the others.
-		handler = promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
-	}
-	return meters, handler, nil
+	g, _ := r.(prometheus.Gatherer)
+	return meters, g, nil
+}
+
+// serveMetrics serves what the gatherers have.
+func serveMetrics(g ...prometheus.Gatherer) http.Handler {
+	// One broken collector of the program must not hide the others.
+	return promhttp.HandlerFor(prometheus.Gatherers(g), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
 // elsewhere answers who looks for metrics here.

@@ -46,6 +46,8 @@ type Telemetry struct {
 	tracer  trace.Tracer // nil if nothing is traced
 	meter   metric.Meter // for the SDK
 	handler http.Handler
+	// gatherer has this process's metrics, nil if they go elsewhere.
+	gatherer prometheus.Gatherer
 
 	activities *activities
 
@@ -71,8 +73,12 @@ func New(o Options) (*Telemetry, error) {
 		t.handler = elsewhere("the program's MeterProvider")
 	default:
 		var err error
-		if meters, t.handler, err = newPrometheus(o.Registerer); err != nil {
+		if meters, t.gatherer, err = newPrometheus(o.Registerer); err != nil {
 			return nil, fmt.Errorf("telemetry: %w", err)
+		}
+		t.handler = elsewhere("a prometheus.Registerer that is no Gatherer")
+		if t.gatherer != nil {
+			t.handler = serveMetrics(t.gatherer, fromProcesses{t.processMetrics})
 		}
 	}
 	t.meter = meters.Meter("temporal-sdk-go")

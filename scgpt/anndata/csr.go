@@ -2,6 +2,8 @@ package anndata
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sort"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
@@ -29,13 +31,29 @@ func (m *Matrix) csrRows(ctx context.Context, from, to int) (*Block, error) {
 		return nil, err
 	}
 	b.Indices, b.Values = make([]int32, n), make([]float32, n)
-	if err := m.indices.ReadInt32s(ctx, b.Indices, int(first), int(first)+n); err != nil {
-		return nil, err
-	}
-	if err := m.data.ReadFloat32s(ctx, b.Values, int(first), int(first)+n); err != nil {
+	if err := m.readEntries(ctx, b, int(first)); err != nil {
 		return nil, err
 	}
 	return b, m.tidy(b, int(first))
+}
+
+// apart is from how many entries on indices and values are read at a time:
+// decoding them takes longer than it takes to begin a goroutine.
+const apart = 1 << 13
+
+// readEntries reads the indices and values of a block from the number first on.
+func (m *Matrix) readEntries(ctx context.Context, b *Block, first int) error {
+	end := first + len(b.Values)
+	if len(b.Values) < apart {
+		if err := m.indices.ReadInt32s(ctx, b.Indices, first, end); err != nil {
+			return err
+		}
+		return m.data.ReadFloat32s(ctx, b.Values, first, end)
+	}
+	indices := make(chan error, 1)
+	go func() { indices <- m.indices.ReadInt32s(ctx, b.Indices, first, end) }()
+	values := m.data.ReadFloat32s(ctx, b.Values, first, end)
+	return errors.Join(<-indices, values)
 }
 
 // claim checks that the file stores the entries from from to before to, before
@@ -56,14 +74,12 @@ func (m *Matrix) tidy(b *Block, first int) error {
 		lo, hi := int(start), int(b.Indptr[i+1])
 		start = b.Indptr[i+1]
 		indices, values := b.Indices[lo:hi], b.Values[lo:hi]
-		sorted := true
-		for k, c := range indices {
-			if c < 0 || int(c) >= m.cols {
-				return m.badIndex(m.indices, first+lo+k, m.cols, "genes")
+		if !ascending(indices, m.cols) {
+			for k, c := range indices {
+				if c < 0 || int(c) >= m.cols {
+					return m.badIndex(m.indices, first+lo+k, m.cols, "genes")
+				}
 			}
-			sorted = sorted && (k == 0 || indices[k-1] < c)
-		}
-		if !sorted {
 			sort.Sort(&rowSorter{indices, values})
 			for k := 1; k < len(indices); k++ {
 				if indices[k] == indices[k-1] {
@@ -72,6 +88,14 @@ func (m *Matrix) tidy(b *Block, first int) error {
 			}
 		}
 		b.Indptr[i] = int64(kept)
+		if zero := slices.Index(values, 0); zero < 0 {
+			if kept != lo {
+				copy(b.Indices[kept:], indices)
+				copy(b.Values[kept:], values)
+			}
+			kept += len(values)
+			continue
+		}
 		for k, v := range values {
 			if v != 0 {
 				b.Indices[kept], b.Values[kept] = indices[k], v
@@ -82,6 +106,19 @@ func (m *Matrix) tidy(b *Block, first int) error {
 	b.Indptr[b.NRows()] = int64(kept)
 	b.Indices, b.Values = b.Indices[:kept], b.Values[:kept]
 	return nil
+}
+
+// ascending reports whether indices increase strictly from 0 or more to less
+// than limit.
+func ascending(indices []int32, limit int) bool {
+	before := int32(-1)
+	for _, c := range indices {
+		if c <= before {
+			return false
+		}
+		before = c
+	}
+	return int(before) < limit
 }
 
 // checkPointer checks entry i of a run of pointers against the one before; in

@@ -29,8 +29,8 @@ type AnalysisWorkflowRequest struct {
 	// leaves out cell types that do not occur there.
 	NameClusters bool   `json:"name_clusters,omitempty"`
 	Tissue       string `json:"tissue,omitempty"`
-	// Genes are the genes whose embeddings are looked up; empty means
-	// [CommonMarkers].
+	// Genes are the genes whose embeddings are looked up, and which the report
+	// shows; empty means [CommonMarkers].
 	Genes []string `json:"genes,omitempty"`
 	// NoMemo asks for a computation even where a stored result would do, and
 	// stores none.
@@ -39,6 +39,7 @@ type AnalysisWorkflowRequest struct {
 	Cells CellOptions `json:"cells,omitzero"`
 	// Labels says when a cell gets a label.
 	Labels LabelOptions `json:"labels,omitzero"`
+	ReportOptions
 	ShardOptions
 	// SearchAttributes asks for [PhaseAttribute], [ModelAttribute] and
 	// [CellsAttribute], which must exist in the namespace.

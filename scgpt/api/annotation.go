@@ -12,7 +12,10 @@ type AnnotationRequest struct {
 	Out              string       `json:"out,omitempty"`
 	Cells            CellOptions  `json:"cells,omitzero"`
 	Labels           LabelOptions `json:"labels,omitzero"`
-	NoMemo           bool         `json:"no_memo,omitempty"`
+	// Genes are shown in the report; empty means [CommonMarkers].
+	Genes  []string `json:"genes,omitempty"`
+	NoMemo bool     `json:"no_memo,omitempty"`
+	ReportOptions
 	// The shards are the workflow's; the activity takes all cells at once.
 	ShardOptions
 	// Plan is set by the workflow where the embeddings lie in shard files;
@@ -27,7 +30,18 @@ func (r AnnotationRequest) Validate() error {
 	if r.ExpressionData == "" {
 		return errNoData
 	}
-	return firstError(r.Cells.Validate(), r.Labels.Validate(), r.ShardOptions.Validate(), r.Plan.validate(TaskAnnotate, TaskEmbed))
+	return firstError(r.Cells.Validate(), r.Labels.Validate(), checkGenes(r.Genes), r.ShardOptions.Validate(), r.Plan.validate(TaskAnnotate, TaskEmbed))
+}
+
+// ReportOptions say what is made beside the annotated copy. The zero value is the
+// default.
+type ReportOptions struct {
+	// BaselineData is the path of an .h5ad file of labelled cells, by which a
+	// simple method labels the cells too, to be compared with the true types:
+	// the nearest cells in the principal components of the expression.
+	BaselineData string `json:"baseline_data,omitempty"`
+	// NoReport asks for the annotated copy alone.
+	NoReport bool `json:"no_report,omitempty"`
 }
 
 // LabelOptions says when a cell gets a label. The zero value is the default.
@@ -85,6 +99,8 @@ type AnnotationResponse struct {
 	TypeConfidence map[string]float64 `json:"type_confidence"`
 	// Truth is there when the file carries cell types.
 	Truth *Truth `json:"truth,omitempty"`
+	// Baseline is there when the request named data for it.
+	Baseline *Baseline `json:"baseline,omitempty"`
 
 	Cells int `json:"cells"`
 	// EmptyCells counts the cells in which no gene of the vocabulary is
@@ -96,7 +112,12 @@ type AnnotationResponse struct {
 	GeneMatch      GeneMatch `json:"gene_match"`
 	// Out is the path of the annotated copy: obs["predicted_labels"],
 	// obs["conf_score"] and obsm["X_scGPT"] added.
-	Out         string `json:"out"`
+	Out string `json:"out"`
+	// Report is the path of a page to look at, and CSV that of a table of the
+	// cells with their labels: both beside Out, and empty where the request
+	// asked for none.
+	Report      string `json:"report,omitempty"`
+	CSV         string `json:"csv,omitempty"`
 	Model       string `json:"model"`
 	Fingerprint string `json:"fingerprint"`
 	Device      string `json:"device"`
@@ -117,6 +138,17 @@ type Truth struct {
 	Cells  int            `json:"cells"`
 	Counts map[string]int `json:"counts"`
 	// Accuracy and MacroF1 count an unassigned cell as a wrong one.
+	Accuracy float64 `json:"accuracy"`
+	MacroF1  float64 `json:"macro_f1"`
+}
+
+// Baseline is what a simple method reaches on the same cells.
+type Baseline struct {
+	// Data is the path of the file with the labelled cells, Method says in
+	// half a sentence what was done with them.
+	Data   string `json:"data"`
+	Method string `json:"method"`
+	// Accuracy and MacroF1 are as in [Truth].
 	Accuracy float64 `json:"accuracy"`
 	MacroF1  float64 `json:"macro_f1"`
 }

@@ -21,6 +21,8 @@ type PlanRequest struct {
 	NHVG       int    `json:"n_hvg,omitempty"`
 	Flavor     string `json:"flavor,omitempty"`
 	ShardCells int    `json:"shard_cells,omitempty"`
+	// BaselineData is as in [ReportOptions]; it must be there.
+	BaselineData string `json:"baseline_data,omitempty"`
 }
 
 // The tasks: what the cells are embedded for.

@@ -77,7 +77,9 @@ func digest(h hash.Hash, t Tensor) bool {
 				if i >= len(sums) {
 					return
 				}
-				sums[i] = sha256.Sum256(elements(raw, i*chunk, min((i+1)*chunk, t.Len())))
+				data := elements(raw, i*chunk, min((i+1)*chunk, t.Len()))
+				sums[i] = sha256.Sum256(data)
+				t.weights.source.Discard(data)
 			}
 		})
 	}

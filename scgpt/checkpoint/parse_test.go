@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -154,8 +155,16 @@ func FuzzArgs(f *testing.F) {
 func FuzzVocab(f *testing.F) {
 	f.Add([]byte(`{"B":1,"A":0,"<pad>":2}`))
 	f.Add([]byte(`{"A":0,"A":0}`))
+	f.Add([]byte("{ \"A\\u0042\" : 0,\n\t\"\u03bc\":1 , \"C\":2}\r\n"))
+	f.Add([]byte(`{"A":01}`))
+	f.Add([]byte(`{"A":2147483648,}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		defer alloctest.Limit(t, alloctest.Most)()
+		if ids, plain := plainVocab(data); plain {
+			want, err := anyVocab("vocab.json", data)
+			require.NoError(t, err)
+			require.Equal(t, want, ids)
+		}
 		v, err := parseVocab("vocab.json", data, "<pad>")
 		if err != nil {
 			return
@@ -187,5 +196,27 @@ func FuzzLabels(f *testing.F) {
 		require.NotEmpty(t, labels)
 		slices.Sort(labels)
 		require.Len(t, slices.Compact(slices.Clone(labels)), len(labels))
+	})
+}
+
+// BenchmarkVocab reads a vocabulary of the whole-human model's size in the two
+// ways.
+func BenchmarkVocab(b *testing.B) {
+	var text strings.Builder
+	for i := range 60697 {
+		fmt.Fprintf(&text, ",\n  \"GENE%d\": %d", i, i)
+	}
+	data := []byte("{" + strings.TrimPrefix(text.String(), ",") + "\n}")
+	b.Run("plain", func(b *testing.B) {
+		for b.Loop() {
+			_, ok := plainVocab(data)
+			require.True(b, ok)
+		}
+	})
+	b.Run("any", func(b *testing.B) {
+		for b.Loop() {
+			_, err := anyVocab("vocab.json", data)
+			require.NoError(b, err)
+		}
 	})
 }

@@ -44,6 +44,15 @@ func (t Tensor) Float32() []float32 {
 	return values
 }
 
+// Discard gives the memory back that holds the elements, where they are part of
+// the mapped file: it is read again when they are needed. Call it when they
+// have been copied elsewhere.
+func (t Tensor) Discard() {
+	if raw, ok := t.raw(); ok {
+		t.weights.source.Discard(raw.Data)
+	}
+}
+
 // raw returns the stored elements under the tensor's published name.
 func (t Tensor) raw() (safetensors.Tensor, bool) {
 	if t.weights == nil || t.weights.closed.Load() {

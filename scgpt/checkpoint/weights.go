@@ -23,6 +23,7 @@ type source interface {
 	Names() []string
 	Info(name string) (safetensors.DType, []int, bool)
 	Tensor(name string) (safetensors.Tensor, bool)
+	Discard(data []byte)
 	Close() error
 }
 

@@ -23,3 +23,20 @@ func (e *OutOfMemoryError) Error() string {
 func (e *OutOfMemoryError) ErrorType() string { return "OutOfMemoryError" }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// DeviceLostError says that this process cannot use the device any more: a
+// kernel failed, or the device fell off. Everything that follows fails with it;
+// only a new process can try again.
+type DeviceLostError struct {
+	// Device is the device, such as "cuda:0 (NVIDIA H100)".
+	Device string
+	// Cause is the call that reported it; where work is queued, the fault may
+	// lie in an earlier one.
+	Cause error
+}
+
+func (e *DeviceLostError) Error() string {
+	return fmt.Sprintf("compute: %s is lost and this process must be restarted: %v", e.Device, e.Cause)
+}
+
+func (e *DeviceLostError) Unwrap() error { return e.Cause }

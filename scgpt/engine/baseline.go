@@ -18,6 +18,8 @@ type BaselineOptions struct {
 	// LabelColumn of obs holds the types of the reference; empty means
 	// celltype or cell_type.
 	LabelColumn string
+	// Layer is read instead of X, in a file that has it.
+	Layer string
 	// Components is the number of principal components, 0 means 50; there
 	// are never more than cells or genes allow.
 	Components int
@@ -65,7 +67,7 @@ func NewBaseline(ctx context.Context, reference, cells string, opts BaselineOpti
 	if err != nil {
 		return nil, err
 	}
-	r, q, genes, err := shared(ctx, ref, query)
+	r, q, genes, err := shared(ctx, ref, query, opts.Layer)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +156,7 @@ type chosenGenes struct {
 
 // shared returns readers of the genes that two files have in common, in the
 // order of the first, and their names.
-func shared(ctx context.Context, a, b *anndata.File) (of, in *chosenGenes, names []string, err error) {
+func shared(ctx context.Context, a, b *anndata.File, layer string) (of, in *chosenGenes, names []string, err error) {
 	aNames, err := a.Var().Index()
 	if err != nil {
 		return nil, nil, nil, err
@@ -177,17 +179,20 @@ func shared(ctx context.Context, a, b *anndata.File) (of, in *chosenGenes, names
 	if len(names) == 0 {
 		return nil, nil, nil, &Error{b.Path(), fmt.Sprintf("no gene has the name of one in %s: are the names in var's index, and of the same kind?", a.Path())}
 	}
-	if of, err = newChosenGenes(ctx, a, aNames, numbers); err != nil {
+	if of, err = newChosenGenes(ctx, a, layer, aNames, numbers); err != nil {
 		return nil, nil, nil, err
 	}
-	in, err = newChosenGenes(ctx, b, bNames, numbers)
+	in, err = newChosenGenes(ctx, b, layer, bNames, numbers)
 	return of, in, names, err
 }
 
 // newChosenGenes reads the genes that have a number; of several columns of one
 // name the first.
-func newChosenGenes(ctx context.Context, f *anndata.File, names []string, numbers map[string]int32) (*chosenGenes, error) {
-	m, err := f.X()
+func newChosenGenes(ctx context.Context, f *anndata.File, layer string, names []string, numbers map[string]int32) (*chosenGenes, error) {
+	if !slices.Contains(f.Layers(), layer) {
+		layer = ""
+	}
+	m, err := expression(f, layer)
 	if err != nil {
 		return nil, err
 	}

@@ -24,9 +24,22 @@ type batch struct {
 	empty     []int
 }
 
+// add appends a cell.
+func (b *batch) add(cell int, p tokens.Packed, info tokens.CellInfo) {
+	b.packed.Add(p)
+	b.cells = append(b.cells, cell)
+	if info.Truncated {
+		b.truncated++
+	}
+	if info.Empty {
+		b.empty = append(b.empty, cell)
+	}
+}
+
 // Embed runs the model over the cells from to to-1. While the device works on
-// one batch, the next one is read and tokenised; no more is held, but for one
-// batch in the making for each domain of the model. progress, if not nil, is
+// one batch (on [model.Model.InFlight] of them, where it queues work), the next
+// one is read and tokenised; no more is held, but for one batch in the making for
+// each domain of the model. progress, if not nil, is
 // called with the number of cells done, from the calling goroutine.
 //
 // It stops soon after ctx ends and then returns the context's cause.
@@ -55,15 +68,40 @@ func (c *Cells) Embed(ctx context.Context, from, to int, progress func(done int)
 	// The reader must be gone before the file may be closed.
 	defer func() { cancel(nil); <-ended }()
 
-	done := 0
-	for b := range batches {
-		res, err := m.Forward(ctx, b.packed, model.Options{Domain: b.domain})
-		if err != nil {
-			return nil, err
+	// Passes run beside one another where the device wants that, and are
+	// taken in their order.
+	var running []*pass
+	defer func() {
+		cancel(nil)
+		for _, p := range running {
+			<-p.done
 		}
-		out.take(b, res)
-		if done += len(b.cells); progress != nil {
+	}()
+	done := 0
+	finish := func() error {
+		p := running[0]
+		<-p.done
+		running = running[1:]
+		if p.err != nil {
+			return p.err
+		}
+		out.take(p.batch, p.out)
+		if done += len(p.batch.cells); progress != nil {
 			progress(done)
+		}
+		return nil
+	}
+	for b := range batches {
+		running = append(running, start(ctx, m, b))
+		if len(running) == m.InFlight() {
+			if err := finish(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for len(running) > 0 {
+		if err := finish(); err != nil {
+			return nil, err
 		}
 	}
 	if ctx.Err() != nil {
@@ -71,6 +109,23 @@ func (c *Cells) Embed(ctx context.Context, from, to int, progress func(done int)
 	}
 	slices.Sort(out.Empty)
 	return out, nil
+}
+
+// pass is a forward pass under way.
+type pass struct {
+	batch batch
+	done  chan struct{}
+	out   *model.Output
+	err   error
+}
+
+func start(ctx context.Context, m *model.Model, b batch) *pass {
+	p := &pass{batch: b, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.out, p.err = m.Forward(ctx, b.packed, model.Options{Domain: b.domain})
+	}()
+	return p
 }
 
 // take puts the results of a batch where they belong.
@@ -91,6 +146,7 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 	t := c.tokenizer.Clone()
 	limit := c.engine.model.BatchTokens()
 	making := map[int]*batch{} // by domain
+	var next tokens.Packed
 	send := func(b *batch) error {
 		select {
 		case batches <- *b:
@@ -114,22 +170,19 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 				making[domain] = b
 			}
 			columns, values := block.Row(i)
-			info, err := t.Append(&b.packed, cell, columns, values)
+			next.Reset()
+			info, err := t.Append(&next, cell, columns, values)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.file.Path(), err)
 			}
-			b.cells = append(b.cells, cell)
-			if info.Truncated {
-				b.truncated++
-			}
-			if info.Empty {
-				b.empty = append(b.empty, cell)
-			}
-			if b.packed.Tokens() >= limit {
+			// A batch that is a little too large would be cut into a large
+			// and a small piece.
+			if len(b.cells) > 0 && b.packed.Tokens()+info.Tokens > limit {
 				if err := send(b); err != nil {
 					return err
 				}
 			}
+			b.add(cell, next, info)
 		}
 	}
 	for _, domain := range slices.Sorted(maps.Keys(making)) {

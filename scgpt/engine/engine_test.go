@@ -112,6 +112,48 @@ func TestAnnotationOfHeldOutCells(t *testing.T) {
 	}
 }
 
+// The 200 held-out cells get the labels of fp32 in every precision, but for one
+// at most in bf16.
+func TestLabelsInEveryPrecision(t *testing.T) {
+	label := func(t *testing.T, device string, p compute.Precision) []string {
+		dev, err := compute.Open(device, compute.Options{Precision: p})
+		if err != nil {
+			t.Skipf("this processor or build lacks it: %v", err)
+		}
+		t.Cleanup(func() { require.NoError(t, dev.Close()) })
+		eng, err := engine.Load(filepath.Join(testdata, "models", "tiny_scgpt"), dev)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, eng.Close()) })
+		cells := open(t, eng, pbmc, engine.Options{Task: engine.Annotate})
+		emb, err := cells.Embed(t.Context(), 0, cells.Len(), nil)
+		require.NoError(t, err)
+		labels, err := eng.Label(emb)
+		require.NoError(t, err)
+		return labels.Types
+	}
+	want := label(t, "cpu", compute.FP32)
+	require.Len(t, want, 200)
+	for _, c := range []struct {
+		device    string
+		precision compute.Precision
+		differ    int
+	}{
+		{"cpu:avx2", compute.FP32, 0},
+		{"cpu:amx", compute.BF16x3, 0}, {"cpu:avx512bf16", compute.BF16x3, 0},
+		{"cpu:amx", compute.BF16, 1}, {"cpu:avx512bf16", compute.BF16, 1},
+	} {
+		t.Run(c.device+"/"+string(c.precision), func(t *testing.T) {
+			differ := 0
+			for i, got := range label(t, c.device, c.precision) {
+				if got != want[i] {
+					differ++
+				}
+			}
+			require.LessOrEqual(t, differ, c.differ)
+		})
+	}
+}
+
 // Cell embeddings of both published ways, on the 20 cells of the goldens.
 func TestEmbeddingGoldens(t *testing.T) {
 	eng := load(t, "tiny_scgpt", compute.Options{})

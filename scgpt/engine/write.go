@@ -37,13 +37,16 @@ type Provenance struct {
 func (p Provenance) uns(empty []int) map[string]any {
 	values := map[string]any{
 		"agent": p.Agent, "version": p.Version, "model": p.Model, "fingerprint": p.Fingerprint,
-		"device": p.Device, "precision": PrecisionOf(strings.Split(p.Device, "+")[0]),
+		"device": p.Device, "precision": p.precision(),
 	}
 	if len(empty) > 0 {
 		values[EmptyCellsKey] = empty
 	}
 	return map[string]any{ProvenanceKey: values}
 }
+
+// precision is that of the first device class; all have the same.
+func (p Provenance) precision() string { return PrecisionOf(strings.Split(p.Device, "+")[0]) }
 
 // WriteAnnotated writes a copy of the file to out, with the labels, the
 // confidence in them and the normalised embeddings added, and nothing else

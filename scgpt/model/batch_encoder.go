@@ -33,7 +33,7 @@ func (b *batchEncoder) fold(l *loader, weight []float32, out, d int, bias comput
 		return nil
 	}
 	if b == nil {
-		return []linear{{l.uploadMatrix(out, d, weight), bias}}
+		return []linear{{Weight: l.uploadMatrix(out, d, weight), Bias: bias}}
 	}
 	left, right := split(weight, out, 2*d, d)
 	common := l.uploadMatrix(out, d, left)
@@ -50,13 +50,13 @@ func (b *batchEncoder) fold(l *loader, weight []float32, out, d int, bias comput
 	defer rest.Free()
 	layers := make([]linear, b.labels)
 	for k := range layers {
-		folded, err := s.keep(s.linear(s.gather(b.table, []int32{int32(k)}), linear{rest, bias}, compute.Identity))
+		folded, err := s.keep(s.linear(s.gather(b.table, []int32{int32(k)}), linear{Weight: rest, Bias: bias}, compute.Identity))
 		if err != nil {
 			l.fail(err)
 			return nil
 		}
 		l.handles = append(l.handles, folded)
-		layers[k] = linear{common, folded}
+		layers[k] = linear{Weight: common, Bias: folded}
 	}
 	return layers
 }

@@ -113,7 +113,7 @@ func (m *Model) newOutput(b tokens.Packed, opts Options) *Output {
 		MVCZeroProbs:    when(opts.MVC && m.mvc.zero != nil, n),
 	}
 	if opts.DomainLogits {
-		out.DomainLogits = make([]float32, cells*m.domain.out.weight.Out())
+		out.DomainLogits = make([]float32, cells*m.domain.out.Weight.Out())
 	}
 	return out
 }
@@ -188,7 +188,7 @@ func (m *Model) forwardPiece(ctx context.Context, b tokens.Packed, from, to int,
 		s.read(out.Logits[from*n:to*n], logits)
 	}
 	if opts.DomainLogits {
-		n := m.domain.out.weight.Out()
+		n := m.domain.out.Weight.Out()
 		s.read(out.DomainLogits[from*n:to*n], m.domain.run(s, cells))
 	}
 	if opts.Expression {
@@ -238,7 +238,7 @@ func (m *Model) runLayers(s *scope, h compute.Tensor, p *piece, n int) {
 	for i := range n {
 		m.layers[i].run(s, h, p.cells, m.args.NHeads, w)
 	}
-	s.release(w.qkv, w.attended, w.projected, w.hidden)
+	w.release(s)
 }
 
 // pool returns the cells' embeddings from those of their tokens; WPool's are not

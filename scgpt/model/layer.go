@@ -27,8 +27,8 @@ func loadLayer(l *loader, args checkpoint.Args, i int) layer {
 		if l.err != nil {
 			return y
 		}
-		y.q = linear{l.uploadMatrix(d, d, weight[:d*d]), l.upload(1, d, bias[:d])}
-		y.kv = linear{l.uploadMatrix(2*d, d, weight[d*d:]), l.upload(1, 2*d, bias[d:])}
+		y.q = linear{Weight: l.uploadMatrix(d, d, weight[:d*d]), Bias: l.upload(1, d, bias[:d])}
+		y.kv = linear{Weight: l.uploadMatrix(2*d, d, weight[d*d:]), Bias: l.upload(1, 2*d, bias[d:])}
 	}
 	y.out = l.linear(name+"self_attn.out_proj", d, d)
 	y.norm1 = l.norm(name+"norm1", d)
@@ -40,16 +40,28 @@ func loadLayer(l *loader, args checkpoint.Args, i int) layer {
 
 // workspace is the memory that all layers share, for one batch.
 type workspace struct {
-	qkv, attended, projected, hidden compute.Tensor
+	qkv, attended compute.Tensor
+	// What a device that finishes layers itself has no use for.
+	projected, hidden compute.Tensor
 }
 
 func newWorkspace(s *scope, tokens int, args checkpoint.Args) workspace {
 	d := args.EmbSize
-	return workspace{
-		qkv:       s.tensor(tokens, 3*d),
-		attended:  s.tensor(tokens, d),
-		projected: s.tensor(tokens, d),
-		hidden:    s.tensor(tokens, args.DHid),
+	w := workspace{qkv: s.tensor(tokens, 3*d), attended: s.tensor(tokens, d)}
+	w.addSteps(s, tokens, d, args.DHid)
+	return w
+}
+
+func (w *workspace) addSteps(s *scope, tokens, d, hidden int) {
+	if _, ok := s.dev.(compute.LayerFinisher); !ok {
+		w.projected, w.hidden = s.tensor(tokens, d), s.tensor(tokens, hidden)
+	}
+}
+
+func (w *workspace) release(s *scope) {
+	s.release(w.qkv, w.attended)
+	if w.hidden != nil {
+		s.release(w.projected, w.hidden)
 	}
 }
 
@@ -70,7 +82,8 @@ func (y *layer) runFirst(s *scope, h compute.Tensor, cells compute.Layout, first
 		return nil
 	}
 	n, d := top.Rows(), top.Cols()
-	w := workspace{attended: s.tensor(n, d), projected: s.tensor(n, d), hidden: s.tensor(n, y.ff1.weight.Out())}
+	w := workspace{attended: s.tensor(n, d)}
+	w.addSteps(s, n, d, y.ff1.Weight.Out())
 	s.do(func() error { return s.dev.AttentionFirst(s.ctx, w.attended, q, kv, cells, heads) })
 	y.finish(s, top, w)
 	return top
@@ -78,6 +91,11 @@ func (y *layer) runFirst(s *scope, h compute.Tensor, cells compute.Layout, first
 
 // finish is what follows the attention: projection, norm, feed-forward, norm.
 func (y *layer) finish(s *scope, h compute.Tensor, w workspace) {
+	if f, ok := s.dev.(compute.LayerFinisher); ok {
+		tail := compute.LayerTail{Out: y.out, Up: y.ff1, Down: y.ff2, Norm1: y.norm1, Norm2: y.norm2}
+		s.do(func() error { return f.FinishLayer(s.ctx, h, w.attended, tail) })
+		return
+	}
 	s.linearInto(w.projected, w.attended, y.out, compute.Identity)
 	s.do(func() error { return s.dev.AddLayerNorm(s.ctx, h, h, w.projected, y.norm1) })
 	s.linearInto(w.hidden, h, y.ff1, compute.ReLU)

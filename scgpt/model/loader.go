@@ -21,6 +21,25 @@ type loader struct {
 	err     error
 }
 
+// beside runs load with a loader of its own on another goroutine. What it
+// returns waits for it and takes over what it has loaded, and its error before
+// that of l.
+func (l *loader) beside(load func(*loader)) (join func()) {
+	other := &loader{dev: l.dev, ck: l.ck}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		load(other)
+	}()
+	return func() {
+		<-done
+		l.handles = append(other.handles, l.handles...)
+		if other.err != nil {
+			l.err = other.err
+		}
+	}
+}
+
 func (l *loader) fail(err error) {
 	if l.err == nil {
 		l.err = err
@@ -94,18 +113,24 @@ func (l *loader) vector(name string, n int) compute.Tensor {
 }
 
 func (l *loader) matrix(name string, out, in int) compute.Matrix {
+	defer l.discard(name)
 	return l.uploadMatrix(out, in, l.host(name, out, in))
 }
 
-// linear is a fully connected layer.
-type linear struct {
-	weight compute.Matrix
-	bias   compute.Tensor
+// discard lets go of a large tensor that is on the device now, so that loading
+// does not take the memory of two models.
+func (l *loader) discard(name string) {
+	if t, ok := l.ck.Tensor(name); ok {
+		t.Discard()
+	}
 }
 
-// linear loads name.weight (out × in) and name.bias.
+// linear is a fully connected layer.
+type linear = compute.Linear
+
+// linear loads name.Weight (out × in) and name.bias.
 func (l *loader) linear(name string, out, in int) linear {
-	return linear{l.matrix(name+".weight", out, in), l.vector(name+".bias", out)}
+	return linear{Weight: l.matrix(name+".weight", out, in), Bias: l.vector(name+".bias", out)}
 }
 
 func (l *loader) norm(name string, n int) compute.Norm {
@@ -121,6 +146,7 @@ func (l *loader) normedTable(table, norm string, cols int) compute.Tensor {
 		return nil
 	}
 	t := l.upload(shape[0], cols, data)
+	l.discard(table)
 	n := l.norm(norm, cols)
 	if l.err == nil {
 		l.fail(l.dev.AddLayerNorm(context.Background(), t, t, nil, n))

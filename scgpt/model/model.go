@@ -39,7 +39,8 @@ func Load(dev compute.Device, ck *checkpoint.Checkpoint) (*Model, error) {
 		return nil, invalidf("args", "embsize %d, nheads %d, nlayers %d and d_hid %d describe no transformer", d, args.NHeads, args.NLayers, args.DHid)
 	}
 
-	m.genes = l.normedTable("encoder.embedding.weight", "encoder.enc_norm", d)
+	// The table of genes is the larger half of a published model.
+	join := l.beside(func(l *loader) { m.genes = l.normedTable("encoder.embedding.weight", "encoder.enc_norm", d) })
 	m.values = loadValueEncoder(l, args)
 	m.norms = loadBatchNorms(l, args)
 	for i := range args.NLayers {
@@ -54,6 +55,7 @@ func Load(dev compute.Device, ck *checkpoint.Checkpoint) (*Model, error) {
 	if b := m.batch; b != nil && args.Domains > 0 && b.labels != args.Domains {
 		l.fail(invalidf("batch_encoder", "%d batch labels, but %d domain-specific batch norms", b.labels, args.Domains))
 	}
+	join()
 	if l.err != nil {
 		l.free()
 		return nil, l.err
@@ -83,7 +85,7 @@ func (m *Model) Classes() int {
 	if m.classifier == nil {
 		return 0
 	}
-	return m.classifier.out.weight.Out()
+	return m.classifier.out.Weight.Out()
 }
 
 // Domains returns how many domains [Options.Domain] may choose from, 0 when
@@ -107,6 +109,11 @@ func (m *Model) Class() string { return m.dev.Class() }
 // works best with, or less after a pass did not fit into its memory. Forward cuts
 // larger batches itself.
 func (m *Model) BatchTokens() int { return m.limit.tokens() }
+
+// InFlight is how many calls of Forward at a time keep the device busy: 1 where
+// it works for its caller, more where it queues work. Each takes memory for a
+// batch.
+func (m *Model) InFlight() int { return compute.InFlight(m.dev) }
 
 // BatchBytes estimates the device memory, beside the weights, of a forward
 // pass over cells of that many tokens in one piece. Forward needs no more

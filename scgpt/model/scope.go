@@ -77,13 +77,13 @@ func (s *scope) linear(src compute.Tensor, w linear, act compute.Activation) com
 	if s.err != nil {
 		return nil
 	}
-	dst := s.tensor(src.Rows(), w.weight.Out())
+	dst := s.tensor(src.Rows(), w.Weight.Out())
 	s.linearInto(dst, src, w, act)
 	return dst
 }
 
 func (s *scope) linearInto(dst, src compute.Tensor, w linear, act compute.Activation) {
-	s.do(func() error { return s.dev.Linear(s.ctx, dst, src, w.weight, w.bias, act) })
+	s.do(func() error { return s.dev.Linear(s.ctx, dst, src, w.Weight, w.Bias, act) })
 }
 
 // gather returns rows of a table in a new tensor.

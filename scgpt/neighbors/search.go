@@ -7,8 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
 // Options tune [Search]. The zero value is right for most.
@@ -46,13 +45,13 @@ func (r *Result) Of(i int) (indices []int32, distances []float32) {
 	return r.Indices[from:to:to], r.Distances[from:to:to]
 }
 
-// The work is cut into products of queryTile × referenceTile, small enough for
-// gonum to compute each on the goroutine that asks for it and for the operands
-// to stay in the cache. A block of queries shares one transposed tile.
+// The work is cut into products of queryTile × referenceTile, so that the
+// operands of each stay in a core's caches. A block of queries shares one packed
+// tile of references.
 const (
-	queryTile     = 64
+	queryTile     = 56
 	referenceTile = 192
-	queryBlock    = 4 * queryTile
+	queryBlock    = 1024
 )
 
 // Search finds the k nearest of the references for every query, by Euclidean
@@ -65,7 +64,7 @@ const (
 // first. So the result is the same bytes for any number of threads and on any
 // processor.
 //
-// Beside the result, memory is 8 bytes per row, and per thread 768·Cols + 4096·k
+// Beside the result, memory is 8 bytes per row, and per thread 768·Cols + 16,384·k
 // bytes and little more. Time is proportional to queries.Rows·refs.Rows·Cols.
 // When ctx ends, Search returns its error within some milliseconds of work.
 //
@@ -76,7 +75,12 @@ func Search(ctx context.Context, queries, refs Matrix, k int, options Options) (
 	if err := checkSearch(queries, refs, k, options); err != nil {
 		return nil, err
 	}
-	s := &search{queries: queries, refs: refs, k: k, excludeSelf: options.ExcludeSelf}
+	return searchWith(ctx, kernel.Sets()[0], queries, refs, k, options)
+}
+
+// searchWith is Search on given kernels.
+func searchWith(ctx context.Context, set *kernel.Set, queries, refs Matrix, k int, options Options) (*Result, error) {
+	s := &search{set: set, queries: queries, refs: refs, k: k, excludeSelf: options.ExcludeSelf}
 	var longestQuery, longestRef float64
 	s.querySquares, longestQuery = queries.squares()
 	s.refSquares, longestRef = refs.squares()
@@ -125,6 +129,7 @@ func checkSearch(queries, refs Matrix, k int, options Options) error {
 
 // search is one call of Search.
 type search struct {
+	set                      *kernel.Set
 	queries, refs            Matrix
 	querySquares, refSquares []float64
 	k                        int
@@ -137,7 +142,9 @@ func (s *search) run(ctx context.Context, threads int) error {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	block := min(queryBlock, (s.queries.Rows-1)/threads+1)
+	// Blocks of equal size, as many as threads or a multiple of that.
+	blocksWanted := ((s.queries.Rows-1)/queryBlock/threads + 1) * threads
+	block := (s.queries.Rows-1)/blocksWanted + 1
 	blocks := (s.queries.Rows-1)/block + 1
 	var next atomic.Int64
 	var workers sync.WaitGroup
@@ -161,18 +168,22 @@ func (s *search) run(ctx context.Context, threads int) error {
 type worker struct {
 	*search
 	nearest []nearest
-	// tile is a tile of the references, transposed.
-	tile []float32
-	// products are queryTile × referenceTile.
+	// tile is a tile of the references, packed, and half their squared lengths,
+	// negative, as the kernels want a bias.
+	tile, halves []float32
+	// products are queryTile × the tile's columns.
 	products []float32
 }
 
 func newWorker(s *search, block int) *worker {
+	nr := s.set.NR
+	width := (min(referenceTile, s.refs.Rows) + nr - 1) / nr * nr
 	w := &worker{
 		search:   s,
 		nearest:  make([]nearest, block),
-		tile:     make([]float32, s.refs.Cols*min(referenceTile, s.refs.Rows)),
-		products: make([]float32, min(queryTile, block)*min(referenceTile, s.refs.Rows)),
+		tile:     make([]float32, s.set.PackedLen(width, s.refs.Cols)),
+		halves:   make([]float32, width),
+		products: make([]float32, min(queryTile, block)*width),
 	}
 	heaps := make([]candidate, block*s.k)
 	for i := range w.nearest {
@@ -192,9 +203,9 @@ func (w *worker) block(ctx context.Context, from, to int) {
 			return
 		}
 		last := min(first+referenceTile, w.refs.Rows)
-		w.transpose(first, last)
+		longest := w.pack(first, last)
 		for q := from; q < to; q += queryTile {
-			w.compare(q, min(q+queryTile, to), first, last, w.nearest[q-from:])
+			w.compare(q, min(q+queryTile, to), first, last, longest, w.nearest[q-from:])
 		}
 	}
 	for q := from; q < to; q++ {
@@ -203,34 +214,51 @@ func (w *worker) block(ctx context.Context, from, to int) {
 	}
 }
 
-// transpose lays out the references first … last-1 as gonum multiplies fastest.
-func (w *worker) transpose(first, last int) {
-	n := last - first
-	for i := range n {
-		for j, v := range w.refs.Row(first + i) {
-			w.tile[j*n+i] = v
+// pack lays out the references first … last-1 for the kernels, and returns the
+// greatest of their squared lengths.
+func (w *worker) pack(first, last int) (longest float64) {
+	d := w.refs.Cols
+	w.set.PackRows(w.tile, w.refs.Data[first*d:], d, last-first, d, nil)
+	for i, square := range w.refSquares[first:last] {
+		w.halves[i] = float32(-square / 2)
+		longest = max(longest, square)
+	}
+	return longest
+}
+
+// depth cuts the sums of products, so that a panel of the tile stays near.
+const depth = 512
+
+// multiply sets products to q·r - |r|²/2 for the queries from … to-1 and n
+// references of the tile, and returns the length of a row.
+func (w *worker) multiply(from, to, n int) int {
+	d, nr := w.queries.Cols, w.set.NR
+	width := (n + nr - 1) / nr * nr
+	for j := 0; j < width; j += nr {
+		for k := 0; k < d; k += depth {
+			var flags kernel.Flags
+			if k > 0 {
+				flags = kernel.Accumulate
+			}
+			w.set.Gemm(to-from, min(depth, d-k), w.queries.Data[from*d+k:], d, w.tile[j*d+k*nr:], w.products[j:], width, w.halves[j:], flags)
 		}
 	}
+	return width
 }
 
 // compare offers the references first … last-1 to the queries from … to-1.
-func (w *worker) compare(from, to, first, last int, nearest []nearest) {
-	d, n := w.refs.Cols, last-first
-	blas32.Gemm(blas.NoTrans, blas.NoTrans,
-		1, blas32.General{Rows: to - from, Cols: d, Stride: d, Data: w.queries.Data[from*d : to*d]},
-		blas32.General{Rows: d, Cols: n, Stride: n, Data: w.tile},
-		0, blas32.General{Rows: to - from, Cols: n, Stride: n, Data: w.products})
-	squares := w.refSquares[first:last]
-	longest := 0.0
-	for _, s := range squares {
-		longest = max(longest, s)
-	}
+func (w *worker) compare(from, to, first, last int, longest float64, nearest []nearest) {
+	n := last - first
+	width := w.multiply(from, to, n)
 	for q := from; q < to; q++ {
 		h := &nearest[q-from]
 		limit := w.limit(*h, w.querySquares[q], longest)
-		products := w.products[(q-from)*n : (q-from+1)*n]
-		for i, square := range squares {
-			if square-2*float64(products[i]) > limit {
+		products := w.products[(q-from)*width : (q-from)*width+n]
+		if w.set.Max(products) < limit {
+			continue
+		}
+		for i, product := range products {
+			if product < limit {
 				continue
 			}
 			r := first + i
@@ -244,27 +272,29 @@ func (w *worker) compare(from, to, first, last int, nearest []nearest) {
 	}
 }
 
-// limit returns the greatest |r|² - 2·q·r, as computed, that a reference of at
+// limit returns the least q·r - |r|²/2, as computed, that a reference of at
 // most the given squared length can have and still be nearer than the farthest
-// in h. It is infinite while h has room.
-func (w *worker) limit(h nearest, query, longest float64) float64 {
+// in h. It is -Inf while h has room.
+func (w *worker) limit(h nearest, query, longest float64) float32 {
+	lowest := float32(math.Inf(-1))
 	if len(h) < w.k {
-		return math.Inf(1)
+		return lowest
 	}
 	d := float64(w.refs.Cols)
-	lengths := math.Sqrt(query) * math.Sqrt(longest)
-	if lengths > math.MaxFloat32/4 || d > 1<<20 {
+	size := math.Sqrt(query)*math.Sqrt(longest) + longest/2
+	if size > math.MaxFloat32/4 || d > 1<<20 {
 		// The product may overflow, or its error may be of any size.
-		return math.Inf(1)
+		return lowest
 	}
-	// A product of float32 in any order of summation is off by less than
-	// d·2⁻²⁴/(1-d·2⁻²⁴) of the lengths (Higham, Accuracy and Stability of
-	// Numerical Algorithms, 3.1), and by the smallest normal number for each
-	// term that underflows. It counts twice, and is doubled for safety; so is
-	// the error of the sums in float64.
-	product := (d + 2) * (0x1p-22*lengths + 0x1p-124)
-	sums := (d + 4) * 0x1p-51 * (query + longest + h[0].square)
-	return h[0].square - query + product + sums
+	// A sum of d+1 products of float32 in any order is off by less than
+	// (d+1)·2⁻²⁴/(1-(d+1)·2⁻²⁴) of their size (Higham, Accuracy and Stability of
+	// Numerical Algorithms, 3.1), its first term by half a unit of its own, and
+	// all by the smallest normal number for each term that underflows. It is
+	// doubled for safety; so is the error of the sums in float64.
+	product := (d + 3) * (0x1p-23*size + 0x1p-124)
+	sums := (d + 4) * 0x1p-52 * (query + longest + h[0].square)
+	limit := (query-h[0].square)/2 - product - sums
+	return math.Nextafter32(float32(limit), lowest)
 }
 
 // squaredDistance is computed in one order and without fused operations, on

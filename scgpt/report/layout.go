@@ -18,8 +18,9 @@ const MaxPoints = 100_000
 // embedding has more dimensions: scanpy's default.
 const components = 50
 
-// drawn returns the numbers of the cells that are drawn, of n.
-func drawn(n int) []int {
+// Drawn returns the numbers of the cells that are drawn, of n: all, or [MaxPoints]
+// evenly spaced ones.
+func Drawn(n int) []int {
 	cells := make([]int, min(n, MaxPoints))
 	for i := range cells {
 		cells[i] = i * n / len(cells)
@@ -32,20 +33,17 @@ type layout struct {
 	Name string `json:"name"`
 	// Note says what was done, in half a sentence.
 	Note string `json:"note"`
-	// Points holds x and y of each cell, from 0 to 65535, as a base64 text of
-	// numbers of 16 bits, little-endian.
+	// Width and Height are the sides of what is laid out; the longer is 1.
+	Width  float64 `json:"width"`
+	Height float64 `json:"height"`
+	// Points holds x and y of each cell in a square of side 65535, as a base64
+	// text of numbers of 16 bits, little-endian.
 	Points string `json:"points"`
 }
 
-// layouts arranges the cells of an embedding, chosen by their numbers.
-func layouts(ctx context.Context, embedding neighbors.Matrix, cells []int) ([]layout, error) {
-	x := neighbors.Matrix{Data: embedding.Data, Rows: embedding.Rows, Cols: embedding.Cols}
-	if len(cells) < x.Rows {
-		x = neighbors.Matrix{Data: make([]float32, 0, len(cells)*x.Cols), Rows: len(cells), Cols: x.Cols}
-		for _, i := range cells {
-			x.Data = append(x.Data, embedding.Row(i)...)
-		}
-	}
+// layouts arranges the cells of an embedding.
+func layouts(ctx context.Context, embedding neighbors.Matrix) ([]layout, error) {
+	x := embedding
 	plane := neighbors.Matrix{Data: make([]float32, 2*x.Rows), Rows: x.Rows, Cols: 2}
 	if x.Rows > 1 {
 		k := min(components, x.Cols, x.Rows)
@@ -73,20 +71,45 @@ func layouts(ctx context.Context, embedding neighbors.Matrix, cells []int) ([]la
 		note = "of 50 principal components; " + note
 	}
 	return []layout{
-		{Name: "UMAP", Note: note, Points: encodePoints(umap.Data)},
-		{Name: "PCA", Note: "the first two principal components", Points: encodePoints(plane.Data)},
+		newLayout("UMAP", note, turned(umap.Data)),
+		newLayout("PCA", "the first two principal components", plane.Data),
 	}, nil
 }
 
-// encodePoints scales coordinates to 16 bits, both axes alike.
-func encodePoints(points []float32) string {
-	var low, high [2]float64
+// turned rotates points so that they fill a picture of 4 to 3 as well as they can:
+// the axes of a UMAP mean nothing.
+func turned(points []float32) []float32 {
+	const steps = 36 // of half a turn
+	best, most := points, 0.0
+	for step := range steps {
+		sin, cos := math.Sincos(math.Pi * float64(step) / steps)
+		at := make([]float32, len(points))
+		for i := 0; i < len(points); i += 2 {
+			x, y := float64(points[i]), float64(points[i+1])
+			at[i], at[i+1] = float32(cos*x-sin*y), float32(sin*x+cos*y)
+		}
+		low, high := bounds(at)
+		if size := min(4/(high[0]-low[0]), 3/(high[1]-low[1])); size > most && !math.IsInf(size, 1) {
+			best, most = at, size
+		}
+	}
+	return best
+}
+
+// bounds returns the least and the greatest of each coordinate.
+func bounds(points []float32) (low, high [2]float64) {
 	for axis := range 2 {
 		low[axis], high[axis] = math.Inf(1), math.Inf(-1)
 		for i := axis; i < len(points); i += 2 {
 			low[axis], high[axis] = min(low[axis], float64(points[i])), max(high[axis], float64(points[i]))
 		}
 	}
+	return low, high
+}
+
+// newLayout scales coordinates to 16 bits, both axes alike.
+func newLayout(name, note string, points []float32) layout {
+	low, high := bounds(points)
 	size := max(high[0]-low[0], high[1]-low[1])
 	values := make([]uint16, len(points))
 	for i, v := range points {
@@ -98,7 +121,11 @@ func encodePoints(points []float32) string {
 		}
 		values[i] = uint16(math.Round(place * math.MaxUint16))
 	}
-	return encode(values)
+	l := layout{Name: name, Note: note, Width: 1, Height: 1, Points: encode(values)}
+	if size > 0 {
+		l.Width, l.Height = max(0.02, (high[0]-low[0])/size), max(0.02, (high[1]-low[1])/size)
+	}
+	return l
 }
 
 // encode gives numbers as a base64 text.

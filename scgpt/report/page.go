@@ -26,6 +26,7 @@ var (
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"thousands": thousands, "percent": percent, "decimals": decimals,
+	"dotSizes": dotSizes,
 }).Parse(pageText))
 
 // policy lets the browser take the page's own style and script and nothing else,
@@ -154,7 +155,7 @@ func (r *Report) newPage(ctx context.Context) (*page, error) {
 	if p.Genes != nil && p.Genes.Total > 0 {
 		p.GenesPercent = int(math.Round(100 * float64(p.Genes.Matched) / float64(p.Genes.Total)))
 	}
-	p.Tiles = r.tiles(p, len(byCount(r.Labels)))
+	p.Tiles = r.tiles(p)
 	if r.Embedding.Rows == 0 {
 		return p, nil
 	}
@@ -179,7 +180,7 @@ func (r *Report) methods(s *scores) []method {
 		return nil
 	}
 	list := []method{
-		{Name: "Labels of this report", Accuracy: s.Accuracy, F1: s.MacroF1},
+		{Name: cmp.Or(r.Method, "Labels of this report"), Accuracy: s.Accuracy, F1: s.MacroF1},
 		{Name: "Baseline: " + r.Baseline.Method, Accuracy: b.Accuracy, F1: b.MacroF1},
 	}
 	for i := range list {
@@ -191,7 +192,14 @@ func (r *Report) methods(s *scores) []method {
 }
 
 // tiles are the figures at the top.
-func (r *Report) tiles(p *page, types int) []tile {
+func (r *Report) tiles(p *page) []tile {
+	types := tile{Name: "Cell types"}
+	given := byCount(r.Labels)
+	if n := len(given); n > 0 && given[n-1] == unassigned {
+		given = given[:n-1]
+		types.Note = thousands(count(r.Labels, unassigned)) + " unassigned"
+	}
+	types.Value = thousands(len(given))
 	sum, low := 0.0, 0
 	for _, c := range r.Confidence {
 		sum += float64(c)
@@ -202,8 +210,8 @@ func (r *Report) tiles(p *page, types int) []tile {
 	n := len(r.Cells)
 	tiles := []tile{
 		{Name: "Cells", Value: thousands(n)},
-		{Name: "Cell types", Value: thousands(types)},
-		{Name: "Mean confidence", Value: decimals(sum / float64(n)), Note: fmt.Sprintf("%s below %.1f", plural(low, "cell"), unsure)},
+		types,
+		{Name: "Mean confidence", Value: decimals(sum / float64(max(n, 1))), Note: fmt.Sprintf("%s below %.1f", plural(low, "cell"), unsure)},
 	}
 	if s := p.Scores; s != nil {
 		note := "macro F1 " + decimals(s.MacroF1)
@@ -217,6 +225,18 @@ func (r *Report) tiles(p *page, types int) []tile {
 		tiles = append(tiles, tile{Name: "Genes known", Value: percent(share), Note: thousands(g.Matched) + " of " + thousands(g.Total), Warn: share < 0.6})
 	}
 	return tiles
+}
+
+// dotRadius makes the area of a dot the share.
+func dotRadius(share float64) string { return strconv.FormatFloat(9*math.Sqrt(share), 'f', 1, 64) }
+
+// dotSizes are dots to compare others with.
+func dotSizes() []gridCell {
+	var list []gridCell
+	for _, share := range []float64{0.1, 0.25, 0.5, 1} {
+		list = append(list, gridCell{Radius: dotRadius(share), Text: fmt.Sprintf("%.0f %%", 100*share)})
+	}
+	return list
 }
 
 // dots shows the expression of marker genes.
@@ -236,7 +256,7 @@ func (m *Markers) dots() *grid {
 			f, v := m.Fraction[i][j], m.Mean[i][j]
 			c := gridCell{Title: fmt.Sprintf("%s in %s: expressed in %s of the cells, mean %.2f", gene, t, percent(f), v)}
 			if f > 0 {
-				c.Radius = strconv.FormatFloat(9*math.Sqrt(f), 'f', 1, 64)
+				c.Radius = dotRadius(f)
 				c.Class = stepClass(max(v, 0) / max(greatest[j], 1e-9))
 			}
 			row.Cells = append(row.Cells, c)
@@ -247,6 +267,16 @@ func (m *Markers) dots() *grid {
 		g.Left = fmt.Sprintf("The %d types of the most cells; %d others are left out.", len(g.Rows), left)
 	}
 	return g
+}
+
+func count(values []string, wanted string) int {
+	n := 0
+	for _, v := range values {
+		if v == wanted {
+			n++
+		}
+	}
+	return n
 }
 
 func plural(n int, what string) string {

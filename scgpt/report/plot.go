@@ -63,7 +63,8 @@ func kindsOf(names []string) []kind {
 }
 
 // byCount lists the values of columns, those of the most cells of the first
-// column first, and of equal numbers in order. Empty ones are left out.
+// column first, and of equal numbers in order; unassigned is last. Empty ones
+// are left out.
 func byCount(first []string, others ...[]string) []string {
 	counts := map[string]int{}
 	for _, v := range first {
@@ -75,8 +76,14 @@ func byCount(first []string, others ...[]string) []string {
 		}
 	}
 	delete(counts, "")
+	last := func(name string) int {
+		if name == unassigned {
+			return 1
+		}
+		return 0
+	}
 	return slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 	})
 }
 
@@ -99,7 +106,7 @@ func numbersOf(values []string, cells []int, names []string) []uint16 {
 
 // newPlot lays out the cells. names are those of the types.
 func (r *Report) newPlot(ctx context.Context, names []string) (*plot, error) {
-	cells := drawn(len(r.Cells))
+	cells := Drawn(len(r.Cells))
 	p := &plot{
 		Kinds: kindsOf(names), Labels: encode(numbersOf(r.Labels, cells, names)),
 		Cells: make([]string, len(cells)), Palette: palette, Neutral: neutral, Ramp: viridis,
@@ -118,6 +125,6 @@ func (r *Report) newPlot(ctx context.Context, names []string) (*plot, error) {
 		p.Columns = append(p.Columns, colour{c.Name, kindsOf(values), encode(numbersOf(c.Values, cells, values))})
 	}
 	var err error
-	p.Layouts, err = layouts(ctx, r.Embedding, cells)
+	p.Layouts, err = layouts(ctx, r.Embedding)
 	return p, err
 }

@@ -20,6 +20,8 @@ type Report struct {
 	// LabelsKey and ConfidenceKey head their columns in the table; empty means
 	// label and confidence.
 	LabelsKey, ConfidenceKey string
+	// Method says in half a sentence how the labels were given.
+	Method string
 	// ConfidenceMeaning says in half a sentence what the confidence is.
 	ConfidenceMeaning string
 	// Truth holds the true types, "" where one is not known. TruthKey is the
@@ -31,8 +33,9 @@ type Report struct {
 	Baseline *Baseline
 	// Columns are further ways to colour the cells, such as their batch.
 	Columns []Column
-	// Embedding has a row for each cell, which PCA and UMAP lay out.
-	// Without rows there is no plot. EmbeddingKey is its name.
+	// Embedding has a row for each cell that is drawn (see [Drawn]), which PCA
+	// and UMAP lay out. Without rows there is no plot. EmbeddingKey is its
+	// name.
 	Embedding    neighbors.Matrix
 	EmbeddingKey string
 	// Markers is the expression of genes in the cells of each type.
@@ -113,11 +116,7 @@ func invalidf(subject, format string, args ...any) error {
 
 // check makes sure that all parts are of the same cells and genes.
 func (r *Report) check() error {
-	n := len(r.Cells)
-	if n == 0 {
-		return invalidf("Cells", "there are none")
-	}
-	if err := r.checkLengths(n); err != nil {
+	if err := r.checkLengths(len(r.Cells)); err != nil {
 		return err
 	}
 	for i, c := range r.Confidence {
@@ -173,13 +172,13 @@ func (r *Report) checkLengths(n int) error {
 	for _, c := range r.Columns {
 		lengths = append(lengths, length{fmt.Sprintf("Columns[%q]", c.Name), len(c.Values)})
 	}
-	if r.Embedding.Rows > 0 {
-		lengths = append(lengths, length{"Embedding", r.Embedding.Rows})
-	}
 	for _, l := range lengths {
 		if l.n != n {
 			return invalidf(l.field, "%d entries, but there are %d cells", l.n, n)
 		}
+	}
+	if rows := r.Embedding.Rows; rows > 0 && rows != min(n, MaxPoints) {
+		return invalidf("Embedding", "%d rows, but %d of %d cells are drawn", rows, min(n, MaxPoints), n)
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func (r *Report) typeRows(kinds []kind, s *scores) []typeRow {
 	}
 	for i := range rows {
 		row := &rows[i]
-		row.Share = float64(row.Cells) / float64(len(r.Labels))
+		row.Share = float64(row.Cells) / float64(max(len(r.Labels), 1))
 		row.Bar = (100*row.Cells + greatest - 1) / max(greatest, 1)
 		if row.Cells > 0 {
 			row.Confidence /= float64(row.Cells)
@@ -98,6 +98,8 @@ type grid struct {
 	// Caption is for readers who hear the table.
 	Caption string
 	Dots    bool
+	// Totals says that rows have them.
+	Totals bool
 }
 
 type gridRow struct {
@@ -130,7 +132,7 @@ func (s *scores) confusion() *grid {
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(totals[b], totals[a]) })
-	g := &grid{}
+	g := &grid{Totals: true}
 	if len(order) > maxConfusion {
 		g.Left = fmt.Sprintf("The %d types of the most cells; %d others are left out.", maxConfusion, len(order)-maxConfusion)
 		order = order[:maxConfusion]

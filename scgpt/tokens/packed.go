@@ -22,3 +22,22 @@ func (p Packed) Cells() int { return max(0, len(p.Offsets)-1) }
 
 // Tokens returns the number of tokens in the batch, <cls> included.
 func (p Packed) Tokens() int { return len(p.IDs) }
+
+// Add appends the cells of another batch.
+func (p *Packed) Add(q Packed) {
+	if q.Cells() == 0 {
+		return
+	}
+	if len(p.Offsets) == 0 {
+		p.Offsets = append(p.Offsets, 0)
+	}
+	before := int32(len(p.IDs))
+	p.IDs = append(p.IDs, q.IDs...)
+	p.Values = append(p.Values, q.Values...)
+	for _, end := range q.Offsets[1:] {
+		p.Offsets = append(p.Offsets, before+end)
+	}
+}
+
+// Reset removes the cells and keeps their memory for others.
+func (p *Packed) Reset() { p.IDs, p.Values, p.Offsets = p.IDs[:0], p.Values[:0], p.Offsets[:0] }

@@ -11,11 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
+	"go.uber.org/goleak"
 
 	"github.com/seed-ab6af24b/troupe/agent"
 	"github.com/seed-ab6af24b/troupe/agent/agenttest"
 	"github.com/seed-ab6af24b/troupe/retry"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var begin = time.Date(2030, 1, 2, 9, 0, 0, 0, time.UTC)
 

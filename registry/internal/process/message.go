@@ -30,6 +30,9 @@ const (
 	TypePong    Type = "pong"
 	TypeMetrics Type = "metrics"
 	TypeStatus  Type = "status"
+	// TypeBegin says, in Status, that an activity begins, until the next
+	// TypeStatus.
+	TypeBegin Type = "begin"
 	TypeLog     Type = "log"
 	// TypeBye is the last message: the child is about to exit.
 	TypeBye Type = "bye"
@@ -67,6 +70,11 @@ type Hello struct {
 	// where there is none or the parent has set it.
 	Memory int64 `json:"memory,omitempty"`
 	Nice   int   `json:"nice,omitempty"`
+
+	// Orphans are the task tokens of activities that ran in the process
+	// before, and Cause is how that ended: the child tells the server.
+	Orphans [][]byte `json:"orphans,omitempty"`
+	Cause   string   `json:"cause,omitempty"`
 
 	// TaskQueue is the child's answer.
 	TaskQueue string `json:"task_queue,omitempty"`

@@ -120,7 +120,7 @@ func unfilter(filters []Filter, mask uint32, src []byte, size, elemSize int) ([]
 			}
 			src = src[:n]
 		case FilterLZF:
-			src, err = decodeLZF(make([]byte, 0, min(limit, 128*len(src))), src, limit)
+			src, err = decodeLZF(make([]byte, 0, min(limit, 128*len(src))+lzfSlack), src, limit)
 		case FilterZstd:
 			src, err = unzstd(src, limit)
 		default:

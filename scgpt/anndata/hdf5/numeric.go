@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"unsafe"
 )
 
 // number is what the elements of a dataset convert to.
@@ -50,6 +51,9 @@ func readNumbers[T number](ctx context.Context, d *Dataset, dst []T, from, to in
 	if !d.typ.Numeric() {
 		return d.locate(corrupt("holds %v, want numbers", d.typ))
 	}
+	if raw := nativeBytes(d.typ, dst); raw != nil && d.layout.class == storedContiguous && d.layout.addr != undefined {
+		return d.locate(d.readContiguous(ctx, raw, from*d.rowLen*d.typ.Size))
+	}
 	size := d.typ.Size
 	return d.locate(d.scan(ctx, from, to, func(at int, raw []byte) error {
 		convert(d.typ, dst[at:at+len(raw)/size], raw)
@@ -57,8 +61,58 @@ func readNumbers[T number](ctx context.Context, d *Dataset, dst []T, from, to in
 	}))
 }
 
+// readContiguous reads bytes from a place in the stored data.
+func (d *Dataset) readContiguous(ctx context.Context, dst []byte, at int) error {
+	for len(dst) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		part := dst[:min(len(dst), stripBytes)]
+		if err := d.obj.file.readInto(part, d.layout.addr+uint64(at)); err != nil {
+			return err
+		}
+		dst, at = dst[len(part):], at+len(part)
+	}
+	return nil
+}
+
+var littleEndian = func() bool {
+	one := uint16(1)
+	return *(*byte)(unsafe.Pointer(&one)) == 1
+}()
+
+// nativeBytes returns the memory of numbers that are stored as they are held,
+// nil for others.
+func nativeBytes[T number](t *Datatype, x []T) []byte {
+	if t.Class == ClassEnum {
+		t = t.Base
+	}
+	if t.BigEndian || !littleEndian || len(x) == 0 {
+		return nil
+	}
+	same := false
+	switch any(x[0]).(type) {
+	case float32:
+		same = t.Class == ClassFloat && t.Size == 4
+	case float64:
+		same = t.Class == ClassFloat && t.Size == 8
+	case int32:
+		same = t.Integer() && t.Signed && t.Size == 4
+	case int64:
+		same = t.Integer() && t.Signed && t.Size == 8
+	}
+	if !same {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), len(x)*t.Size)
+}
+
 // convert reads len(dst) numbers from raw, which holds that many.
 func convert[T number](t *Datatype, dst []T, raw []byte) {
+	if native := nativeBytes(t, dst); native != nil {
+		copy(native, raw)
+		return
+	}
 	if t.Class == ClassEnum {
 		t = t.Base
 	}

@@ -88,6 +88,14 @@ func (f *File) Info(name string) (safetensors.DType, []int, bool) {
 	return v.dtype, slices.Clone(v.shape), true
 }
 
+// Discard gives the memory back that holds the data of a tensor, or part of it:
+// it is read from the file again when it is needed.
+func (f *File) Discard(data []byte) {
+	if f.file != nil {
+		f.file.Discard(data)
+	}
+}
+
 // Close unmaps the file: the data of its tensors, and what aliases it, must
 // not be used any more. It may be called more than once.
 func (f *File) Close() error {

@@ -74,7 +74,8 @@ func testCancellation(t *testing.T, c Config) {
 	// A context that ends while the device works. What is asked for would
 	// take seconds at the least, minutes on a slow device; a busy machine may
 	// stretch the 100 ms that are promised.
-	const n, d = 30_000, 64
+	const d = 64
+	n := c.LongCell
 	wide, dst, l := dev.tensor(n, 3*d), dev.tensor(n, d), dev.layout(n)
 	require.NoError(t, dev.Embed(t.Context(), wide, compute.Embedding{Table: dev.upload(1, 3*d, numbers(1, 3*d, 1)), IDs: make([]int32, n)}))
 	ctx, stop := context.WithCancelCause(t.Context())

@@ -27,6 +27,11 @@ type Config struct {
 	// lies between operations in another type names that type's: 2^-8 for
 	// bfloat16.
 	Rounding float64
+
+	// LongCell is the number of tokens of a cell whose attention takes the
+	// device long enough to be cancelled; 0 means 30,000, which suits all but
+	// a simulated device.
+	LongCell int
 }
 
 // Run tests that a device does what [compute.Device] promises, with the
@@ -34,6 +39,9 @@ type Config struct {
 func Run(t *testing.T, config Config) {
 	if config.Tolerance == 0 {
 		config.Tolerance = 1e-6
+	}
+	if config.LongCell == 0 {
+		config.LongCell = 30_000
 	}
 	for _, test := range []struct {
 		name string
@@ -50,6 +58,7 @@ func Run(t *testing.T, config Config) {
 		{"Dot", testDot},
 		{"Embed", testEmbed},
 		{"Empty", testEmpty},
+		{"FinishLayer", testFinishLayer},
 		{"ForeignAndFreed", testForeignAndFreed},
 		{"Linear", testLinear},
 		{"Normalize", testNormalize},

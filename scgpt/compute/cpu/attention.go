@@ -1,11 +1,13 @@
 package cpu
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"slices"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
-	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
 // queryTiles is the number of row tiles of queries whose scores against all
@@ -43,8 +45,9 @@ func (d *device) Attention(ctx context.Context, dst, qkv compute.Tensor, cells c
 		shares = (4*d.threads + tasks - 1) / tasks
 	}
 	block := queryTiles * d.set.MR
+	order := longestFirst(offsets)
 	return d.parallel(ctx, cells.Cells()*heads*shares, func(thread, i int, stopped func() bool) {
-		cell, head, share := i/(heads*shares), i/shares%heads, i%shares
+		cell, head, share := order[i/(heads*shares)], i/shares%heads, i%shares
 		first, last := int(offsets[cell]), int(offsets[cell+1])
 		n := last - first
 		blocks := (n + block - 1) / block
@@ -59,6 +62,19 @@ func (d *device) Attention(ctx context.Context, dst, qkv compute.Tensor, cells c
 			out: to[(first+begin)*width+head*hd:], ldo: width, dim: hd,
 		}, stopped)
 	})
+}
+
+// longestFirst returns the cells in the order in which they are worked on: the
+// short ones last, so that the threads end at about the same time.
+func longestFirst(offsets []int32) []int {
+	order := make([]int, len(offsets)-1)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(offsets[b+1]-offsets[b], offsets[a+1]-offsets[a])
+	})
+	return order
 }
 
 func (d *device) AttentionFirst(ctx context.Context, dst, q, kv compute.Tensor, cells compute.Layout, heads int) error {

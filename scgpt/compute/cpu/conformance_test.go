@@ -10,7 +10,7 @@ import (
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute/computetest"
-	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
-	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
 // A batch of batchTokens keeps a forward pass of the full-size model (512

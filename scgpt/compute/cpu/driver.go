@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
-	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
 // instructionSetVariable forces an instruction set when the device's name
@@ -39,36 +39,37 @@ func (driver) Open(config string, opts compute.Options) (compute.Device, error) 
 	return newDevice(set, threads), nil
 }
 
-// chooseSet takes the best set of a precision, or the named one.
+// chooseSet takes the best set of a precision, or the named one. A set that is
+// slower than one of higher precision must be named.
 func chooseSet(config string, precision compute.Precision) (*kernel.Set, error) {
 	if precision == "" {
 		precision = compute.FP32
-	}
-	var sets []*kernel.Set
-	var names, precisions []string
-	for _, s := range kernel.Sets() {
-		if s.Precision == string(precision) {
-			sets, names = append(sets, s), append(names, s.Name)
-		}
-		if !slices.Contains(precisions, s.Precision) {
-			precisions = append(precisions, s.Precision)
-		}
-	}
-	if len(sets) == 0 {
-		return nil, fmt.Errorf("precision %q is not available on this device; available: %s%s", precision, strings.Join(precisions, ", "), lacking(precision))
 	}
 	name, from := config, "configuration"
 	if name == "" {
 		name, from = os.Getenv(instructionSetVariable), instructionSetVariable
 	}
-	if name == "" {
-		return sets[0], nil
+	sets := kernel.Sets()
+	if name != "" {
+		sets = slices.Concat(sets, kernel.Unlisted())
 	}
-	i := slices.IndexFunc(sets, func(s *kernel.Set) bool { return s.Name == name })
-	if i < 0 {
-		return nil, fmt.Errorf("%s: no instruction set %q with precision %s on this processor and build; available: %s", from, name, precision, strings.Join(names, ", "))
+	var names, precisions []string
+	for _, s := range sets {
+		if !slices.Contains(precisions, s.Precision) {
+			precisions = append(precisions, s.Precision)
+		}
+		if s.Precision != string(precision) {
+			continue
+		}
+		if name == "" || s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
 	}
-	return sets[i], nil
+	if len(names) == 0 {
+		return nil, fmt.Errorf("precision %q is not available on this device; available: %s%s", precision, strings.Join(precisions, ", "), lacking(precision))
+	}
+	return nil, fmt.Errorf("%s: no instruction set %q with precision %s on this processor and build; available: %s", from, name, precision, strings.Join(names, ", "))
 }
 
 // lacking says what hardware a precision takes and what this processor has.
@@ -81,7 +82,7 @@ func lacking(p compute.Precision) string {
 	case compute.BF16:
 		return " (it takes AVX512_BF16 or AMX; this processor and build have " + has + ")"
 	case compute.BF16x3:
-		return " (it takes AMX: with AVX512_BF16, which multiplies bfloat16 twice as fast as float32, three products take longer than one in float32; this processor and build have " + has + ")"
+		return " (it takes AMX: with AVX512_BF16, which multiplies bfloat16 twice as fast as float32, three products take longer than one in float32, so that it must be asked for by name, as in cpu:avx512bf16; this processor and build have " + has + ")"
 	}
 	return ""
 }

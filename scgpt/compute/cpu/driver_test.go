@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
-	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
 func TestOpenChoosesInstructionSet(t *testing.T) {
@@ -48,7 +48,7 @@ func TestOpenRefuses(t *testing.T) {
 		opts compute.Options
 		want []string
 	}{
-		{"cpu:neon", compute.Options{}, []string{"neon", "generic"}},
+		{"cpu:sse9", compute.Options{}, []string{"sse9", "generic"}},
 		{"cpu:generic", compute.Options{Precision: compute.BF16}, []string{"bf16"}},
 		{"cpu", compute.Options{Precision: "fp99"}, []string{"fp99", "available: fp32"}},
 		{"cpu", compute.Options{Threads: -1}, []string{"option Threads is -1"}},
@@ -78,5 +78,11 @@ func TestOpenPrecision(t *testing.T) {
 			require.ErrorContains(t, err, "AMX")
 			require.ErrorContains(t, err, "this processor and build have "+cmp.Or(kernel.Features(), "none"))
 		}
+	}
+	for _, set := range kernel.Unlisted() {
+		dev, err := compute.Open("cpu:"+set.Name, compute.Options{Precision: compute.Precision(set.Precision)})
+		require.NoError(t, err, "by name")
+		require.Equal(t, "cpu/"+set.Name+"/"+set.Precision, dev.Class())
+		require.NoError(t, dev.Close())
 	}
 }

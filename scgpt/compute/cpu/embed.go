@@ -38,10 +38,7 @@ func (d *device) Embed(ctx context.Context, dst compute.Tensor, e compute.Embedd
 			switch {
 			case values != nil:
 				v := int(e.Rows[t])
-				second := values[v*cols : (v+1)*cols]
-				for j := range out {
-					out[j] = row[j] + second[j]
-				}
+				d.set.Add(out, row, values[v*cols:(v+1)*cols])
 			case e.Scale != nil:
 				d.set.Scale(out, row, e.Scale[t])
 			default:

@@ -4,18 +4,13 @@ import (
 	"context"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
-	"github.com/seed-ab6af24b/troupe/scgpt/compute/cpu/internal/kernel"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
-const (
-	// rowBlock is the number of rows that a task of a product takes: with
-	// 512 columns a quarter of a megabyte, which stays in a core's L2.
-	rowBlock = 112
-	// depthBlock cuts the sums, so that a panel of weights (64 KiB) is read
-	// from near by for all rows of a block. It does not change results:
-	// partial sums are stored and taken up again as they are.
-	depthBlock = 512
-)
+// depthBlock cuts the sums, so that a panel of weights (64 KiB) is read from
+// near by for all rows of a block. It does not change results: partial sums are
+// stored and taken up again as they are.
+const depthBlock = 512
 
 func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.Matrix, bias compute.Tensor, act compute.Activation) error {
 	const op = "Linear"
@@ -34,39 +29,31 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 	if err != nil {
 		return err
 	}
-	panels, err := d.panels(op, w)
+	l, err := d.layer(op, compute.Linear{Weight: w, Bias: bias})
 	if err != nil {
 		return err
 	}
-	n, k, out, nr := src.Rows(), w.In(), w.Out(), d.set.NR
+	n, k, out, padded, nr := src.Rows(), l.in, l.cols, l.padded, d.set.NR
 	words := d.set.Words(k)
-	padded := (out + nr - 1) / nr * nr
-	var start []float32
-	if bias != nil {
-		if start, err = d.floats(op, "bias", bias); err != nil {
-			return err
-		}
-		start = append(make([]float32, 0, padded), start...)[:padded]
-	}
 
 	// Few rows leave threads without a block: then the columns are shared
 	// out as well.
-	rowTasks := (n + rowBlock - 1) / rowBlock
+	rowBlocks := d.rowBlocks(n, rowBlock)
 	colBlock := padded
-	if rowTasks < 4*d.threads && d.threads > 1 {
-		parts := (4*d.threads + max(1, rowTasks) - 1) / max(1, rowTasks)
+	if count := max(1, len(rowBlocks)-1); count < 4*d.threads && d.threads > 1 {
+		parts := (4*d.threads + count - 1) / count
 		colBlock = max(1, padded/nr/parts) * nr
 	}
-	colTasks := (padded + colBlock - 1) / colBlock
-	return d.parallel(ctx, rowTasks*colTasks, func(thread, i int, _ func() bool) {
-		r0 := i / colTasks * rowBlock
-		rows := min(rowBlock, n-r0)
-		c0 := i % colTasks * colBlock
+	colBlocks := (padded + colBlock - 1) / colBlock
+	return d.parallel(ctx, (len(rowBlocks)-1)*colBlocks, func(thread, i int, _ func() bool) {
+		r0, r1 := rowBlocks[i/colBlocks], rowBlocks[i/colBlocks+1]
+		rows := r1 - r0
+		c0 := i % colBlocks * colBlock
 		cols := min(colBlock, padded-c0)
-		b := panels[c0*words : (c0+cols)*words]
+		b := l.panels[c0*words : (c0+cols)*words]
 		var s []float32
-		if start != nil {
-			s = start[c0 : c0+cols]
+		if l.bias != nil {
+			s = l.bias[c0 : c0+cols]
 		}
 		width := min(cols, out-c0)
 		tile, ld := to[r0*out+c0:], out

@@ -42,6 +42,16 @@ type block struct {
 // alignment of blocks; CUDA's own is 256.
 const alignment = 512
 
+// size returns what a block of that many bytes takes: an allocation of its own
+// ends where the block ends, so that what checks the driver's allocations sees an
+// overrun.
+func (a *arena) size(bytes int64) int64 {
+	if a.slab == 0 {
+		return bytes
+	}
+	return aligned(bytes)
+}
+
 func aligned(n int64) int64 { return (n + alignment - 1) / alignment * alignment }
 
 // take returns a block from the slabs that are there, or false.
@@ -49,7 +59,7 @@ func (a *arena) take(bytes int64) (block, bool) {
 	if bytes == 0 {
 		return block{}, true
 	}
-	need := aligned(bytes)
+	need := a.size(bytes)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	// The span that fits best: smallest, then first.
@@ -81,9 +91,9 @@ func (a *arena) take(bytes int64) (block, bool) {
 // thread. It returns false if the memory is not there; exact makes the slab no
 // larger than the block.
 func (a *arena) takeNew(bytes int64, exact bool) (block, bool, error) {
-	need := aligned(bytes)
+	need := a.size(bytes)
 	sizes := []int64{max(need, a.slab), need}
-	if exact {
+	if exact || sizes[0] == need {
 		sizes = sizes[1:]
 	}
 	for _, size := range sizes {
@@ -144,8 +154,8 @@ func (a *arena) put(b block) {
 }
 
 // trim gives slabs without blocks back to the driver. On the device's thread,
-// when no queued work uses them. It reports whether it freed any.
-func (a *arena) trim() (freed bool, err error) {
+// when no queued work uses them.
+func (a *arena) trim() (err error) {
 	a.mu.Lock()
 	var empty []*slab
 	a.slabs = slices.DeleteFunc(a.slabs, func(s *slab) bool {
@@ -158,12 +168,11 @@ func (a *arena) trim() (freed bool, err error) {
 	})
 	a.mu.Unlock()
 	for _, s := range empty {
-		freed = true
 		if e := a.free(s.at); e != nil && err == nil {
 			err = e
 		}
 	}
-	return freed, err
+	return err
 }
 
 // drop gives everything back to the driver; blocks that are still out there

@@ -41,7 +41,7 @@ var fusedHeads = []int{16, 32, 64, 128}
 func (d *core) attentionFor(op string, width, heads int) (attention, error) {
 	dim := width / heads
 	canFuse := slices.Contains(fusedHeads, dim) && width%storedColumns == 0
-	if way := d.config.attention; canFuse && (way == auto || way == fused) {
+	if way := d.config.attention; canFuse && way != cublas && way != simple {
 		a := d.fusedAttention(dim)
 		if a.shared <= d.sharedLimit {
 			return a, d.kernels.loadFused(d, a.kernel, dim, a.shared)
@@ -66,9 +66,14 @@ func (d *core) fusedAttention(dim int) attention {
 		return a
 	case compute.BF16:
 		a.element = bfloat16s
+		if d.arch == 90 && dim == 64 && d.config.attention != mma {
+			// Hopper's own instructions.
+			a.kernel, a.threads, a.queries, a.shared = "attention_wgmma_64", 256, 128, 65536
+			return a
+		}
 		a.shared = 512 * dim
 	default:
-		a.shared = 512*dim + 3072
+		a.shared = 512*dim + 5120
 	}
 	a.threads = 128
 	a.queries = 128

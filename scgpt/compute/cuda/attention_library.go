@@ -26,9 +26,9 @@ type library struct {
 	ready bool
 }
 
-// rowsKey is the shape of a matrix whose rows a softmax takes: columns and the
-// numbers from one row to the next.
-type rowsKey struct{ rows, cols, ld int }
+// rowsKey is the shape of a matrix whose rows a softmax takes. There is nothing
+// between the rows: cuDNN takes no notice of a stride that it is given.
+type rowsKey struct{ rows, cols int }
 
 func (d *core) startLibrary() (err error) {
 	l := &d.library
@@ -78,7 +78,7 @@ func (d *core) softmax(at uint64, key rowsKey) error {
 	t := d.library.rows[key]
 	if t == nil {
 		var err error
-		t, err = cudnn.NewTensorDescriptor(cudnn.NCHW, cudnn.Float, []int{key.rows, key.cols, 1, 1}, []int{key.ld, 1, 1, 1})
+		t, err = cudnn.NewTensorDescriptor(cudnn.NCHW, cudnn.Float, []int{key.rows, key.cols, 1, 1}, nil)
 		if err != nil {
 			return d.checkLibrary("cuDNN", statusCode(err), "descriptor of %d rows of %d", key.rows, key.cols)
 		}
@@ -143,7 +143,16 @@ func (d *core) attendByLibrary(ctx context.Context, w *worklist, h headArgs) err
 		if code != 0 {
 			return d.checkLibrary("cuBLAS", code, "cublasGemmStridedBatchedEx(%d keys, %d heads of %d)", keys, h.heads, h.dim)
 		}
-		if err := d.softmax(scores.at, rowsKey{h.heads * libraryQueries, keys, ld}); err != nil {
+		// Rows are as long as alignment wants them; what is behind the keys
+		// weighs nothing.
+		rows := h.heads * libraryQueries
+		if keys < ld {
+			err := d.launch("mask_columns", ceil(rows*(ld-keys), 256), 1, 256, 0, scores.at, integer(rows), integer(ld), integer(keys))
+			if err != nil {
+				return err
+			}
+		}
+		if err := d.softmax(scores.at, rowsKey{rows, ld}); err != nil {
 			return err
 		}
 		if weights.at != scores.at {

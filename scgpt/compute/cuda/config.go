@@ -21,7 +21,8 @@ type config struct {
 // Ways to compute attention.
 const (
 	auto   = "auto"
-	fused  = "fused"
+	mma    = "mma"
+	wgmma  = "wgmma"
 	cublas = "cublas"
 	simple = "simple"
 )
@@ -68,7 +69,7 @@ func (c *config) set(key, value string) (err error) {
 			return fmt.Errorf("rows is %q, want 1 to 65536", value)
 		}
 	case "attention":
-		if ways := []string{auto, fused, cublas, simple}; !slices.Contains(ways, value) {
+		if ways := []string{auto, mma, wgmma, cublas, simple}; !slices.Contains(ways, value) {
 			return fmt.Errorf("attention is %q, want one of %s", value, strings.Join(ways, ", "))
 		}
 		c.attention = value

@@ -15,6 +15,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
+	longCell := 0
+	if simulated(t) {
+		longCell = 300
+	}
 	for _, p := range []struct {
 		precision compute.Precision
 		tolerance float64
@@ -28,6 +32,7 @@ func TestConformance(t *testing.T) {
 			computetest.Run(t, computetest.Config{
 				Tolerance: p.tolerance,
 				Rounding:  p.rounding,
+				LongCell:  longCell,
 				Open: func(opts compute.Options) (compute.Device, error) {
 					opts.Precision = p.precision
 					return compute.Open(deviceName(), opts)

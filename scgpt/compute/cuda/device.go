@@ -39,7 +39,7 @@ type core struct {
 
 	closing sync.Mutex
 	closed  atomic.Bool
-	lost    atomic.Pointer[LostError]
+	lost    atomic.Pointer[compute.DeviceLostError]
 
 	// Set by start, used on the thread.
 	gpu       cu.Device
@@ -109,6 +109,9 @@ func (d *core) start() error {
 	if d.arch < 80 && d.precision != compute.FP32 {
 		return fmt.Errorf("%s has compute capability %d.%d: precision %q needs 8.0 or more; available: %s", d.label, d.arch/10, d.arch%10, d.precision, compute.FP32)
 	}
+	if d.config.attention == wgmma && d.arch != 90 {
+		return fmt.Errorf("%s has compute capability %d.%d: attention=%s needs 9.0", d.label, d.arch/10, d.arch%10, wgmma)
+	}
 	if d.context, err = d.gpu.RetainPrimaryCtx(); err != nil {
 		return d.check(err, "cuDevicePrimaryCtxRetain")
 	}
@@ -126,7 +129,7 @@ func (d *core) start() error {
 	if err != nil {
 		return d.check(err, "cuMemGetInfo")
 	}
-	d.memory.limit = int64(float64(free) * d.config.memory)
+	d.memory.limit = max(0, int64(float64(free)*d.config.memory))
 	d.memory.alloc = func(bytes int64) (uint64, error) {
 		at, err := cu.MemAlloc(bytes)
 		return uint64(at), d.check(err, "cuMemAlloc(%d bytes)", bytes)
@@ -237,7 +240,7 @@ func (d *core) fault(e *callError) error {
 	if !e.lost() {
 		return e
 	}
-	lost := &LostError{Cause: e}
+	lost := &compute.DeviceLostError{Device: d.label, Cause: e}
 	d.lost.CompareAndSwap(nil, lost)
 	return d.lost.Load()
 }
@@ -272,11 +275,10 @@ func (d *device) Close() error {
 	return err
 }
 
-// release undoes what start did. A lost device gives nothing back: its context
-// refuses every call, and the process that must end anyway frees it.
+// release undoes what start did.
 func (d *core) release() error {
 	if d.lost.Load() != nil {
-		return nil
+		return d.abandon()
 	}
 	var first error
 	note := func(err error) {
@@ -304,4 +306,13 @@ func (d *core) release() error {
 		note(d.check(d.gpu.ReleasePrimaryCtx(), "cuDevicePrimaryCtxRelease"))
 	}
 	return first
+}
+
+// abandon gives up a lost device, whose context refuses every call but this one:
+// what was in it goes with it.
+func (d *core) abandon() error {
+	if d.retained {
+		_ = d.gpu.ReleasePrimaryCtx()
+	}
+	return nil
 }

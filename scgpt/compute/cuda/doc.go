@@ -18,7 +18,7 @@
 //
 //	memory=0.9        share of the memory free at Open that tensors may take
 //	batch=131072      tokens per call for which BatchTokens asks
-//	attention=auto    auto, fused (tensor cores), cublas or simple
+//	attention=auto    auto, wgmma, mma, cublas or simple
 //	rows=256          rows to which products are padded
 //	algorithm=0       which of cuBLAS's proposals for a product to take
 //	arena=on          off: one driver allocation for each tensor

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -36,7 +37,7 @@ var programs = []struct {
 	functions []string
 }{
 	{"rows.cu", []string{
-		"embed", "addnorm_any", "normalize", "pool", "dot", "activate", "convert", "copy_rows",
+		"embed", "addnorm_any", "normalize", "pool", "dot", "activate", "convert", "copy_rows", "mask_columns",
 		"addnorm_fp32_256", "addnorm_fp32_512", "addnorm_fp32_768", "addnorm_fp32_1024",
 		"addnorm_bf16_256", "addnorm_bf16_512", "addnorm_bf16_768", "addnorm_bf16_1024",
 	}},
@@ -54,12 +55,15 @@ func (k *kernels) load(d *core) error {
 	return nil
 }
 
+// attentionFile is the program of the fused attention.
+const attentionFile = "attention.cu"
+
 // loadFused loads an attention kernel when heads of its size first appear.
 func (k *kernels) loadFused(d *core, function string, dim, shared int) error {
 	if _, ok := k.functions[function]; ok {
 		return nil
 	}
-	if err := k.loadProgram(d, "attention.cu", []string{function}, fmt.Sprintf("-DHEAD_DIM=%d", dim)); err != nil {
+	if err := k.loadProgram(d, attentionFile, []string{function}, fmt.Sprintf("-DHEAD_DIM=%d", dim)); err != nil {
 		return err
 	}
 	return d.checkCode(setSharedBytes(k.functions[function], shared), "cuFuncSetAttribute(%s, %d bytes of shared memory)", function, shared)
@@ -105,7 +109,11 @@ func compile(file string, arch int, more ...string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("nvrtcVersion: %w", err)
 	}
-	options := append([]string{fmt.Sprintf("--gpu-architecture=compute_%d", arch), "--std=c++17", "--device-as-default-execution-space"}, more...)
+	target := strconv.Itoa(arch)
+	if arch == 90 && file == attentionFile {
+		target = "90a" // Hopper's own instructions, which no later GPU has
+	}
+	options := append([]string{"--gpu-architecture=compute_" + target, "--std=c++17", "--device-as-default-execution-space"}, more...)
 	path := cachePath(file, fmt.Sprintf("%d.%d\n%s\n%s", major, minor, strings.Join(options, " "), source))
 	if ptx, err := os.ReadFile(path); err == nil && strings.Contains(string(ptx), ".version") {
 		return string(ptx), nil

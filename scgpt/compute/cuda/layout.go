@@ -76,12 +76,17 @@ type item struct {
 
 // worklist is the items of a layout, here and on the GPU.
 type worklist struct {
+	rows   int // of queries, at most
 	items  []item
 	memory block
 }
 
 // work returns the items of all tokens, at most rows queries each.
 func (d *core) work(l *layout, rows int) (*worklist, error) {
+	if l.all != nil && l.all.rows != rows {
+		d.memory.put(l.all.memory)
+		l.all = nil
+	}
 	if l.all == nil {
 		items := make([]item, 0, l.tokens/rows+l.cells)
 		for c := range l.cells {
@@ -90,7 +95,7 @@ func (d *core) work(l *layout, rows int) (*worklist, error) {
 				items = append(items, item{from, to - from, at, min(int32(rows), to-at)})
 			}
 		}
-		w, err := d.uploadWork(items)
+		w, err := d.uploadWork(items, rows)
 		if err != nil {
 			return nil, err
 		}
@@ -107,7 +112,7 @@ func (d *core) firstWork(l *layout) (*worklist, error) {
 		for c := range items {
 			items[c] = item{l.offsets[c], l.offsets[c+1] - l.offsets[c], int32(c), 1}
 		}
-		w, err := d.uploadWork(items)
+		w, err := d.uploadWork(items, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +121,7 @@ func (d *core) firstWork(l *layout) (*worklist, error) {
 	return l.first, nil
 }
 
-func (d *core) uploadWork(items []item) (*worklist, error) {
+func (d *core) uploadWork(items []item, rows int) (*worklist, error) {
 	b, err := d.allocateHere(16 * int64(len(items)))
 	if err != nil {
 		return nil, err
@@ -125,5 +130,5 @@ func (d *core) uploadWork(items []item) (*worklist, error) {
 		d.memory.put(b)
 		return nil, err
 	}
-	return &worklist{items, b}, nil
+	return &worklist{rows, items, b}, nil
 }

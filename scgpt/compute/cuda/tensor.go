@@ -78,18 +78,19 @@ func (d *core) allocateHere(bytes int64) (block, error) {
 	if b, ok := d.memory.take(bytes); ok {
 		return b, nil
 	}
-	b, ok, err := d.memory.takeNew(bytes, false)
-	if ok || err != nil {
-		return b, err
+	if d.memory.slab > 0 {
+		if b, ok, err := d.memory.takeNew(bytes, false); ok || err != nil {
+			return b, err
+		}
 	}
 	// Slabs without tensors may be of the wrong size.
 	if err := d.check(d.stream.Synchronize(), "cuStreamSynchronize"); err != nil {
 		return block{}, err
 	}
-	if _, err := d.memory.trim(); err != nil {
+	if err := d.memory.trim(); err != nil {
 		return block{}, err
 	}
-	if b, ok, err = d.memory.takeNew(bytes, true); ok || err != nil {
+	if b, ok, err := d.memory.takeNew(bytes, true); ok || err != nil {
 		return b, err
 	}
 	return block{}, &compute.OutOfMemoryError{Device: d.label, Need: bytes, Used: d.memory.inUse(), Limit: d.memory.limit}

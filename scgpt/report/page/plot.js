@@ -12,7 +12,7 @@ const numbers = text => {
 const none = 65535, count = data.cells.length;
 const confidence = numbers(data.confidence), labels = numbers(data.labels);
 const truth = data.truth ? numbers(data.truth) : null;
-const layouts = data.layouts.map(l => ({name: l.name, note: l.note, points: numbers(l.points)}));
+const layouts = data.layouts.map(l => ({...l, points: numbers(l.points)}));
 const grouped = new Intl.NumberFormat("en-US");
 const sure = i => (confidence[i] / 65535).toFixed(3);
 
@@ -52,6 +52,9 @@ for (let i = count - 1, seed = 1; i > 0; i--) {
   order[j] = t;
 }
 
+// By confidence, the cells that are least sure come last.
+const bySureness = order.slice().sort((a, b) => confidence[b] - confidence[a]);
+
 const shown = i => confidence[i] >= state.least * 65535 - 0.5 && (state.mode.ramp || !state.mode.hidden.has(state.mode.of[i]));
 const screenX = i => (state.layout.points[2 * i] / 65535 - state.x) * size * state.zoom + width / 2;
 const screenY = i => height / 2 - (state.layout.points[2 * i + 1] / 65535 - state.y) * size * state.zoom;
@@ -81,27 +84,62 @@ function shape(c, marker, x, y, r) {
   }
 }
 
-// Each look of a point is drawn once and copied.
+// Each look of a point is drawn once, and kept as the pixels that it covers: for
+// each where it is, seen from the middle, its colour and how much of it there is.
 let looks = new Map();
-function look(colour, marker) {
+function look(colour, marker, scale) {
   const key = colour + marker;
   let s = looks.get(key);
-  if (!s) {
-    const r = radius * ratio, side = Math.ceil(2.6 * r + 4);
-    s = document.createElement("canvas");
-    s.width = s.height = side;
-    const c = s.getContext("2d");
-    shape(c, marker, side / 2, side / 2, r);
-    c.fillStyle = colour;
-    c.fill();
-    if (radius > 2.4) {
-      c.lineWidth = 0.8 * ratio;
-      c.strokeStyle = style("--card");
-      c.stroke();
-    }
-    looks.set(key, s);
+  if (s) return s;
+  const r = radius * scale, side = 2 * Math.ceil(1.3 * r + 2) + 1, middle = side / 2;
+  const c = Object.assign(document.createElement("canvas"), {width: side, height: side}).getContext("2d", {willReadFrequently: true});
+  shape(c, marker, middle, middle, r);
+  c.fillStyle = colour;
+  c.fill();
+  if (radius > 2.4) {
+    c.lineWidth = 0.8 * scale;
+    c.strokeStyle = style("--card");
+    c.stroke();
   }
+  const d = c.getImageData(0, 0, side, side).data;
+  s = {x: [], y: [], r: [], g: [], b: [], a: []};
+  for (let i = 0; i < side * side; i++) {
+    if (!d[4 * i + 3]) continue;
+    s.x.push(i % side - (side >> 1));
+    s.y.push(Math.floor(i / side) - (side >> 1));
+    ["r", "g", "b"].forEach((k, j) => s[k].push(d[4 * i + j]));
+    s.a.push(d[4 * i + 3] / 255);
+  }
+  looks.set(key, s);
   return s;
+}
+
+// raster is the picture of the points, with a margin so that those on its edge need
+// no care. A canvas would take ten times as long for a hundred thousand of them.
+let raster = null;
+function clearRaster(w, h, margin) {
+  if (!raster || raster.w !== w || raster.h !== h || raster.margin !== margin) {
+    raster = {w, h, margin, image: new ImageData(w + 2 * margin, h + 2 * margin)};
+  }
+  const c = Object.assign(document.createElement("canvas"), {width: 1, height: 1}).getContext("2d", {willReadFrequently: true});
+  c.fillStyle = style("--card");
+  c.fillRect(0, 0, 1, 1);
+  new Uint32Array(raster.image.data.buffer).fill(new Uint32Array(c.getImageData(0, 0, 1, 1).data.buffer)[0]);
+}
+function stamp(s, x, y, alpha) {
+  const {image, margin} = raster, d = image.data, line = image.width;
+  if (!s.offsets || s.line !== line) {
+    s.line = line;
+    s.offsets = Int32Array.from(s.x, (dx, k) => 4 * (s.y[k] * line + dx));
+    s.rgba = Float32Array.from({length: 4 * s.x.length}, (_, k) => [s.r, s.g, s.b, s.a][k & 3][k >> 2]);
+  }
+  const from = 4 * ((y + margin) * line + x + margin), {offsets, rgba} = s;
+  for (let k = 0; k < offsets.length; k++) {
+    const o = from + offsets[k], a = rgba[4 * k + 3] * alpha;
+    d[o] += (rgba[4 * k] - d[o]) * a;
+    d[o + 1] += (rgba[4 * k + 1] - d[o + 1]) * a;
+    d[o + 2] += (rgba[4 * k + 2] - d[o + 2]) * a;
+  }
 }
 
 function resize() {
@@ -112,85 +150,108 @@ function resize() {
   ratio = Math.min(window.devicePixelRatio || 1, 3);
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
-  size = Math.min(width, height) - 44;
+  fill();
   restyle();
 }
 
+// fill makes the layout as large as the canvas allows.
+function fill() { size = Math.max(1, Math.min((width - 48) / state.layout.width, (height - 48) / state.layout.height)); }
+
 function restyle() {
   looks = new Map();
-  const fit = Math.max(1.1, Math.min(5, 62 / Math.sqrt(count)));
+  const fit = Math.max(1.15, Math.min(5, 105 / Math.sqrt(count)));
   radius = fit * Math.min(2.2, Math.pow(state.zoom, 0.4));
   queue();
 }
 
-let queued = false;
-function queue() {
+// queue has the browser draw when it finds the time: all, or, where only the marked
+// cell is another one, what was drawn before with another mark.
+let queued = false, stale = true;
+function queue(all = true) {
+  stale ||= all;
   if (queued) return;
   queued = true;
-  requestAnimationFrame(() => { queued = false; draw(context, width, height, ratio, true); });
+  requestAnimationFrame(() => {
+    queued = false;
+    if (stale || !raster) redraw();
+    else compose(context, ratio, true);
+  });
+}
+function redraw() {
+  stale = false;
+  report(paint(width, height, ratio));
+  compose(context, ratio, true);
 }
 
-// draw paints the plot and says how much of it is to be seen.
-function draw(c, w, h, scale, live) {
-  c.setTransform(1, 0, 0, 1, 0, 0);
-  c.fillStyle = style("--card");
-  c.fillRect(0, 0, w * scale, h * scale);
-  const ramp = state.mode.ramp && Array.from({length: 65}, (_, i) => rampAt(i / 64));
-  const dim = state.lit >= 0 || state.found;
+// paint makes the picture of the points, and returns how many are to be seen.
+function paint(w, h, scale) {
+  const wide = Math.round(w * scale), high = Math.round(h * scale), margin = Math.ceil(3 * radius * scale) + 8;
+  clearRaster(wide, high, margin);
+  const ramp = state.mode.ramp && Array.from({length: 65}, (_, i) => look(rampAt(i / 64), 0, scale));
+  const kinds = ramp || state.mode.kinds.map(k => look(colourOf(k), k.marker, scale));
+  const dim = state.lit >= 0 || state.found, points = state.layout.points, reach = margin - Math.ceil(1.3 * radius * scale) - 3;
+  const span = size * state.zoom * scale, left = wide / 2 - state.x * span, top = high / 2 + state.y * span;
   let visible = 0;
   for (const bright of dim ? [false, true] : [true]) {
-    c.globalAlpha = bright ? (count > 20000 ? 0.8 : 0.9) : 0.13;
-    for (const i of order) {
+    const alpha = bright ? (count > 20000 ? 0.8 : 0.9) : 0.13;
+    for (const i of ramp ? bySureness : order) {
       if (!shown(i)) continue;
       const emphasised = !dim || (state.lit < 0 || state.mode.of[i] === state.lit) && (!state.found || state.found.has(i));
       if (emphasised !== bright) continue;
-      if (bright || !dim) visible++;
-      const x = screenX(i), y = screenY(i);
-      if (x < -9 || y < -9 || x > w + 9 || y > h + 9) continue;
-      const kind = ramp ? null : state.mode.kinds[state.mode.of[i]];
-      const s = ramp ? look(ramp[Math.round(confidence[i] / 65535 * 64)], 0) : look(colourOf(kind), kind.marker);
-      c.drawImage(s, Math.round(x * scale - s.width / 2), Math.round(y * scale - s.height / 2));
+      if (bright) visible++;
+      const x = Math.round(left + points[2 * i] / 65535 * span), y = Math.round(top - points[2 * i + 1] / 65535 * span);
+      if (x < -reach || y < -reach || x >= wide + reach || y >= high + reach) continue;
+      stamp(kinds[ramp ? Math.round(confidence[i] / 65535 * 64) : state.mode.of[i]], x, y, alpha);
     }
   }
-  c.globalAlpha = 1;
+  raster.names = state.names && !ramp ? placeNames(w, h) : [];
+  return visible;
+}
+
+// compose puts the picture on a canvas, with names, and with the marked cell.
+function compose(c, scale, marked) {
+  c.setTransform(1, 0, 0, 1, 0, 0);
+  c.putImageData(raster.image, -raster.margin, -raster.margin);
   c.setTransform(scale, 0, 0, scale, 0, 0);
-  if (state.names && !state.mode.ramp) writeNames(c, w, h);
+  c.font = nameFont;
+  c.textAlign = "center";
+  c.textBaseline = "middle";
+  c.lineJoin = "round";
+  for (const n of raster.names) {
+    c.lineWidth = 4;
+    c.strokeStyle = style("--card");
+    c.strokeText(n.text, n.x, n.y);
+    c.fillStyle = style("--ink");
+    c.fillText(n.text, n.x, n.y);
+  }
   const at = state.under >= 0 ? state.under : state.chosen;
-  if (live && at >= 0 && shown(at)) {
+  if (marked && at >= 0 && shown(at)) {
     c.beginPath();
     c.arc(screenX(at), screenY(at), radius + 4, 0, 2 * Math.PI);
     c.lineWidth = 2;
     c.strokeStyle = style("--ink");
     c.stroke();
   }
-  if (live) report(visible);
 }
 
-// writeNames puts each kind's name at the median of its cells, those of most
-// cells first; one that would cover another is left out.
-function writeNames(c, w, h) {
+// placeNames puts each kind's name at the median of its cells, those of most cells
+// first; one that would cover another is left out.
+const nameFont = "600 12.5px system-ui,sans-serif";
+function placeNames(w, h) {
   const groups = state.mode.kinds.map(() => []);
   for (let i = 0; i < count; i++) if (shown(i)) groups[state.mode.of[i]].push(i);
-  const middle = values => values.sort((a, b) => a - b)[values.length >> 1];
+  const middle = values => Float64Array.from(values).sort()[values.length >> 1];
   const taken = [];
-  c.font = "600 12.5px system-ui,sans-serif";
-  c.textAlign = "center";
-  c.textBaseline = "middle";
-  c.lineJoin = "round";
+  context.font = nameFont;
   const places = groups.map((g, k) => ({k, g})).filter(p => p.g.length).sort((a, b) => b.g.length - a.g.length);
   for (const {k, g} of places) {
     const name = state.mode.kinds[k].name, text = name.length > 34 ? name.slice(0, 33) + "…" : name;
-    const x = middle(g.map(screenX)), y = middle(g.map(screenY)), half = c.measureText(text).width / 2 + 4;
+    const x = middle(g.map(screenX)), y = middle(g.map(screenY)), half = context.measureText(text).width / 2 + 4;
     if (x < 0 || y < 0 || x > w || y > h) continue;
-    const left = Math.max(half + 2, Math.min(w - half - 2, x));
-    if (taken.some(t => Math.abs(t.x - left) < t.half + half && Math.abs(t.y - y) < 17)) continue;
-    taken.push({x: left, y, half});
-    c.lineWidth = 4;
-    c.strokeStyle = style("--card");
-    c.strokeText(text, left, y);
-    c.fillStyle = style("--ink");
-    c.fillText(text, left, y);
+    const at = Math.max(half + 2, Math.min(w - half - 2, x));
+    if (taken.every(t => Math.abs(t.x - at) >= t.half + half || Math.abs(t.y - y) >= 17)) taken.push({text, x: at, y, half});
   }
+  return taken;
 }
 
 function report(visible) {
@@ -283,6 +344,7 @@ function zoomAt(x, y, factor) {
 }
 function fit() {
   Object.assign(state, {zoom: 1, x: 0.5, y: 0.5});
+  fill();
   restyle();
   showTip();
 }
@@ -364,15 +426,16 @@ $("find").oninput = e => {
 };
 $("find").onkeydown = e => { if (e.key === "Escape") { e.target.value = ""; e.target.oninput(e); } };
 $("fit").onclick = fit;
+$("nearer").onclick = () => zoomAt(width / 2, height / 2, 1.4);
+$("farther").onclick = () => zoomAt(width / 2, height / 2, 1 / 1.4);
 $("all").onclick = () => { state.mode.hidden.clear(); changed(); };
 $("nobody").onclick = () => { state.mode.hidden = new Set(state.mode.kinds.keys()); changed(); };
 $("save").onclick = () => {
   const big = element("canvas", {width: Math.round(width * 3), height: Math.round(height * 3)});
-  const kept = {ratio, looks};
-  ratio = 3;
   looks = new Map();
-  draw(big.getContext("2d"), width, height, 3, false);
-  ({ratio, looks} = kept);
+  paint(width, height, 3);
+  compose(big.getContext("2d"), 3, false);
+  restyle(); // in the screen's size again
   big.toBlob(blob => {
     const link = element("a", {href: URL.createObjectURL(blob), download: state.layout.name.toLowerCase() + ".png"});
     link.click();
@@ -393,7 +456,7 @@ canvas.onpointermove = e => {
   const now = place(e), before = pointers.get(e.pointerId);
   if (!before) {
     const under = nearest(now.x, now.y, radius + 7);
-    if (under !== state.under) { state.under = under; showTip(); queue(); }
+    if (under !== state.under) { state.under = under; showTip(); queue(false); }
     canvas.classList.toggle("over", under >= 0);
     return;
   }
@@ -416,7 +479,7 @@ canvas.onpointerup = canvas.onpointercancel = e => {
   if (pointers.delete(e.pointerId) && !moved && e.type === "pointerup") choose(nearest(here.x, here.y, radius + (e.pointerType === "mouse" ? 7 : 16)), false);
   canvas.classList.remove("drag");
 };
-canvas.onpointerleave = () => { if (state.under >= 0) { state.under = -1; showTip(); queue(); } };
+canvas.onpointerleave = () => { if (state.under >= 0) { state.under = -1; showTip(); queue(false); } };
 canvas.ondblclick = e => { const p = place(e); zoomAt(p.x, p.y, 2); };
 canvas.addEventListener("wheel", e => {
   if (document.activeElement !== canvas && !e.ctrlKey) return; // the page scrolls
@@ -455,8 +518,8 @@ $("theme").onclick = () => { root.dataset.theme = isDark() ? "light" : "dark"; s
 dark.addEventListener("change", sayTheme);
 // Paper is white, and the plot on it as wide as the paper: only the colours of the
 // page change with the medium, so the plot is drawn again.
-matchMedia("print").addEventListener("change", () => { resize(); draw(context, width, height, ratio, true); });
-addEventListener("beforeprint", () => draw(context, width, height, ratio, true));
+matchMedia("print").addEventListener("change", () => { resize(); redraw(); });
+addEventListener("beforeprint", redraw);
 addEventListener("afterprint", restyle);
 
 for (const id of ["tools", "stage", "status-line", "theme"]) $(id).hidden = false;

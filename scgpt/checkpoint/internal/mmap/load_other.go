@@ -4,4 +4,4 @@ package mmap
 
 import "os"
 
-func load(f *os.File, size int) ([]byte, func() error, error) { return read(f, size) }
+func load(f *os.File, size int) (*File, error) { return read(f, size) }

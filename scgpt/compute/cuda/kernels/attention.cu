@@ -18,8 +18,10 @@
 // size HD. -DHEAD_DIM=n compiles that size alone.
 //
 // launch: attention_bf16_{16,32,64} BM=128 threads=128, _128 BM=64 threads=128; shared = 512·HD
-// launch: attention_tf32_{16,32,64} BM=128 threads=128, _128 BM=64 threads=128; shared = 512·HD + 3072
+// launch: attention_tf32_{16,32,64} BM=128 threads=128, _128 BM=64 threads=128; shared = 512·HD + 5120
 // launch: attention_fp32_{16,32,64,128} BM=64 threads=256; shared = 256·(max(HD, 64) + 4) + 512·(HD + 4)
+// launch: attention_fp32_wide_64 BM=128 threads=256 shared=104448
+// launch: attention_wgmma_64 BM=128 threads=256 shared=65536
 
 typedef long long i64;
 
@@ -33,9 +35,9 @@ typedef long long i64;
 
 #ifndef TROUPE_SIMULATION // which has these as C++
 
-#ifdef TENSOR_CORES
-
 __device__ __forceinline__ unsigned shared_address(const void* p) { return (unsigned)__cvta_generic_to_shared(p); }
+
+#ifdef TENSOR_CORES
 
 // cp_async16 starts the copy of 16 bytes into shared memory, zeros where !valid.
 __device__ __forceinline__ void cp_async16(void* shared, const void* global, bool valid) {
@@ -63,7 +65,7 @@ __device__ __forceinline__ void ldmatrix_x4_trans(unsigned (&r)[4], const void* 
 // (g+8, same); b (rows, column) (2t 2t+1, g), (2t+8 2t+9, g); d (g, 2t), (g, 2t+1),
 // (g+8, 2t), (g+8, 2t+1).
 __device__ __forceinline__ void mma_bf16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-	asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+	asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
 	             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
 	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
@@ -71,7 +73,7 @@ __device__ __forceinline__ void mma_bf16(float (&d)[4], const unsigned (&a)[4], 
 // mma_tf32 is d += a·b for a of 16 × 8 and b of 8 × 8 tf32: a holds (g, t),
 // (g+8, t), (g, t+4), (g+8, t+4), b (t, g), (t+4, g), d as in mma_bf16.
 __device__ __forceinline__ void mma_tf32(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-	asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+	asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
 	             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
 	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
@@ -83,12 +85,13 @@ __device__ __forceinline__ unsigned pack_bf16(float lo, float hi) {
 	return r;
 }
 
-// round_tf32 rounds to the nearest tf32, ties away from zero.
-__device__ __forceinline__ unsigned round_tf32(float f) {
-	unsigned r;
-	asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(f));
-	return r;
+#else // before compute capability 8.0 a copy is a load and a store
+
+__device__ __forceinline__ void cp_async16(void* shared, const void* global, bool valid) {
+	*(uint4*)shared = valid ? *(const uint4*)global : make_uint4(0, 0, 0, 0);
 }
+__device__ __forceinline__ void cp_async_commit() {}
+template <int N> __device__ __forceinline__ void cp_async_wait() {}
 
 #endif
 
@@ -122,6 +125,11 @@ __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.a
 __device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int N> __device__ __forceinline__ void wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory"); }
 
+// pin keeps the compiler from moving what computes x behind what follows.
+template <int N> __device__ __forceinline__ void pin(float (&x)[N][4]) {
+	for (int n = 0; n < N; n++) asm volatile("" : "+f"(x[n][0]), "+f"(x[n][1]), "+f"(x[n][2]), "+f"(x[n][3])::"memory");
+}
+
 // fence_async makes this thread's writes to shared memory seen by wgmma.
 __device__ __forceinline__ void fence_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
@@ -148,6 +156,13 @@ __device__ __forceinline__ unsigned long long matrix_descriptor(unsigned address
 #endif
 
 #define MINUS_INFINITY __int_as_float(0xff800000)
+
+// to_tf32 prepares a number for a product in tf32. Tensor cores drop the lower 13
+// bits, which alone would make every number smaller. cvt.rna costs two to three
+// instructions; a factor costs one, keeps NaN and infinity, leaves what tf32 can
+// represent as it is, and makes up for the loss on average: the error is 0.31 of
+// the last place (root mean square), where rounding to the nearest has 0.29.
+__device__ __forceinline__ unsigned to_tf32(float f) { return __float_as_uint(f * (1.0f + 1.386f / 4096)); }
 
 // Slack is how far, in powers of two, a score may exceed the subtracted maximum
 // before the sums are scaled down to a new one. Weights reach 2^8 then, which
@@ -191,26 +206,62 @@ __device__ __forceinline__ float quad_sum(float v) {
 	return v + __shfl_xor_sync(0xffffffffu, v, 2);
 }
 
+// Loader copies a matrix to shared memory, tile by tile: what it leaves over of
+// a tile of KEYS rows becomes zeros. Each thread copies the same chunk of every
+// STEP-th row.
+template <class T, int HD, int KEYS, int THREADS>
+struct Loader {
+	static constexpr int CHUNK = 16 / sizeof(T), CHUNKS = HD / CHUNK, STEP = THREADS / CHUNKS;
+	static_assert(KEYS % STEP == 0, "threads take whole rows");
+	const T* from;
+	i64 step;
+	int left; // rows, less those above the thread's first
+
+	__device__ __forceinline__ Loader(const T* matrix, i64 ld, int rows)
+	    : from(matrix + threadIdx.x / CHUNKS * ld + threadIdx.x % CHUNKS * CHUNK), step(STEP * ld), left(rows - (int)threadIdx.x / CHUNKS) {}
+
+	template <class To> __device__ __forceinline__ void next(To& tile) {
+		for (int i = 0; i < KEYS / STEP; i++) {
+			cp_async16(tile.at(threadIdx.x / CHUNKS + i * STEP, threadIdx.x % CHUNKS), from, i * STEP < left);
+			from += step;
+		}
+		left -= KEYS;
+	}
+};
+
+// FloatTile is KEYS rows of HD floats, each followed by PAD floats that keep rows
+// in different banks.
+template <int HD, int KEYS, int PAD>
+struct FloatTile {
+	float x[KEYS * (HD + PAD)];
+
+	__device__ __forceinline__ float* column(int row, int column) { return x + row * (HD + PAD) + column; }
+	__device__ __forceinline__ float* at(int row, int chunk) { return column(row, chunk * 4); }
+};
+
 #ifdef TENSOR_CORES
 
 // Of a warp's M·16 queries, lane l has rows l/4 and l/4+8 of each group of 16;
 // row 2·m+h of its arrays is row m·16 + h·8 + l/4 of the warp's.
 
-// weigh turns a tile of scores (NT groups of 8 keys) into weights and returns in
-// factor what the sums so far have to be scaled by. keys is the number of the
-// tile's keys that exist.
+// mask makes the scores of keys that do not exist -∞: those of a tile from
+// number keys on.
 template <int M, int NT>
-__device__ __forceinline__ void weigh(float (&s)[M][NT][4], Softmax (&soft)[2 * M], float (&factor)[2 * M], int keys, float to_log2) {
+__device__ __forceinline__ void mask(float (&s)[M][NT][4], int keys) {
 	const int t = threadIdx.x % 4;
-	if (keys < NT * 8) {
-		for (int m = 0; m < M; m++) {
-			for (int n = 0; n < NT; n++) {
-				for (int i = 0; i < 4; i++) {
-					if (n * 8 + 2 * t + i % 2 >= keys) s[m][n][i] = MINUS_INFINITY;
-				}
+	for (int m = 0; m < M; m++) {
+		for (int n = 0; n < NT; n++) {
+			for (int i = 0; i < 4; i++) {
+				if (n * 8 + 2 * t + i % 2 >= keys) s[m][n][i] = MINUS_INFINITY;
 			}
 		}
 	}
+}
+
+// weigh turns a tile of scores (NT groups of 8 keys) into weights and returns in
+// factor what the sums so far have to be scaled by.
+template <int M, int NT>
+__device__ __forceinline__ void weigh(float (&s)[M][NT][4], Softmax (&soft)[2 * M], float (&factor)[2 * M], float to_log2) {
 	for (int r = 0; r < 2 * M; r++) {
 		const int m = r / 2, h = r % 2 * 2;
 		float most = fmaxf(s[m][0][h], s[m][0][h + 1]);
@@ -255,17 +306,6 @@ struct Tile {
 		constexpr int chunks = HD / 8, rows = chunks < 8 ? 8 / chunks : 1; // rows in 128 bytes
 		return x + row * HD + (chunk ^ (row / rows & (chunks < 8 ? chunks - 1 : 7))) * 8;
 	}
-
-	// load starts the copy of rows 0 to n-1 of a matrix; the rest becomes zeros.
-	template <int THREADS>
-	__device__ __forceinline__ void load(const unsigned short* from, i64 ld, int n) {
-		constexpr int chunks = HD / 8;
-		for (int i = threadIdx.x; i < KEYS * chunks; i += THREADS) {
-			int row = i / chunks, chunk = i % chunks;
-			bool valid = row < n;
-			cp_async16(at(row, chunk), from + (valid ? row : 0) * ld + chunk * 8, valid);
-		}
-	}
 };
 
 // Four warps take M·16 queries each.
@@ -284,8 +324,9 @@ __device__ __forceinline__ void attention_bf16(const unsigned short* q, i64 ldq,
 	k += item.x * ldkv + blockIdx.y * HD;
 	v += item.x * ldkv + blockIdx.y * HD;
 
-	keys[0].template load<128>(k, ldkv, item.y);
-	values[0].template load<128>(v, ldkv, item.y);
+	Loader<unsigned short, HD, KEYS, 128> next_keys(k, ldkv, item.y), next_values(v, ldkv, item.y);
+	next_keys.next(keys[0]);
+	next_values.next(values[0]);
 	cp_async_commit();
 
 	unsigned query[M][HD / 16][4];
@@ -311,9 +352,8 @@ __device__ __forceinline__ void attention_bf16(const unsigned short* q, i64 ldq,
 		cp_async_wait<0>();
 		__syncthreads();
 		if (j + 1 < tiles) {
-			i64 next = (j + 1) * (i64)KEYS;
-			keys[(j + 1) % 2].template load<128>(k + next * ldkv, ldkv, item.y - (int)next);
-			values[(j + 1) % 2].template load<128>(v + next * ldkv, ldkv, item.y - (int)next);
+			next_keys.next(keys[(j + 1) % 2]);
+			next_values.next(values[(j + 1) % 2]);
 			cp_async_commit();
 		}
 		if (!active) continue;
@@ -336,7 +376,8 @@ __device__ __forceinline__ void attention_bf16(const unsigned short* q, i64 ldq,
 			}
 		}
 		float factor[2 * M];
-		weigh<M, NT>(s, soft, factor, item.y - j * KEYS, to_log2);
+		if (item.y - j * KEYS < KEYS) mask<M, NT>(s, item.y - j * KEYS);
+		weigh<M, NT>(s, soft, factor, to_log2);
 		rescale<M, DT>(o, factor);
 		for (int c = 0; c < KEYS / 16; c++) {
 			unsigned weight[M][4];
@@ -364,12 +405,14 @@ __device__ __forceinline__ void attention_bf16(const unsigned short* q, i64 ldq,
 
 #ifdef WARPGROUPS
 
+template <bool B> struct Bool { static constexpr bool value = B; };
+
 // Each warpgroup takes 64 queries. While it computes the weights of one tile, its
 // products of the tile before are under way, and the other warpgroups' products.
 template <int GROUPS, int KEYS, int STAGES>
 __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq, const unsigned short* k, const unsigned short* v, i64 ldkv, unsigned short* out,
                                                 i64 ldo, int4 item, float to_log2) {
-	constexpr int HD = 64, NT = KEYS / 8, THREADS = 128 * GROUPS;
+	constexpr int HD = 64, NT = KEYS / 8;
 	extern __shared__ __align__(1024) uint4 shared[];
 	Tile<HD, KEYS>* keys = (Tile<HD, KEYS>*)shared; // one for each stage, then those of values
 	Tile<HD, KEYS>* values = keys + STAGES;
@@ -381,11 +424,11 @@ __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq
 	v += item.x * ldkv + blockIdx.y * HD;
 
 	const int tiles = (item.y + KEYS - 1) / KEYS;
+	Loader<unsigned short, HD, KEYS, 128 * GROUPS> next_keys(k, ldkv, item.y), next_values(v, ldkv, item.y);
 	auto load = [&](int j) {
 		if (j < tiles) {
-			i64 from = j * (i64)KEYS;
-			keys[j % STAGES].template load<THREADS>(k + from * ldkv, ldkv, item.y - (int)from);
-			values[j % STAGES].template load<THREADS>(v + from * ldkv, ldkv, item.y - (int)from);
+			next_keys.next(keys[j % STAGES]);
+			next_values.next(values[j % STAGES]);
 		}
 		cp_async_commit(); // a group for every tile, if only an empty one
 	};
@@ -440,19 +483,34 @@ __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq
 	wgmma_fence();
 	score(0);
 	wgmma_wait<0>();
-	weigh<1, NT>(s, soft, factor, item.y, to_log2);
+	if (item.y < KEYS) mask<1, NT>(s, item.y);
+	weigh<1, NT>(s, soft, factor, to_log2);
 	for (int c = 0; c < NT / 2; c++) pack_weights(weight[c], s[0], c);
-	for (int j = 1; j < tiles; j++) {
+	// step turns the scores of tile j into weights while the products of the tile
+	// before are computed.
+	auto step = [&](int j, auto last) {
 		arrive(j);
 		wgmma_fence();
 		score(j);
 		multiply(j - 1);
 		wgmma_wait<1>();
-		weigh<1, NT>(s, soft, factor, item.y - j * KEYS, to_log2);
-		wgmma_wait<0>();
-		rescale<1, 8>(o, factor);
+		if constexpr (last.value) mask<1, NT>(s, item.y - j * KEYS);
+		weigh<1, NT>(s, soft, factor, to_log2);
+		// Waiting in both branches keeps the compiler from waiting before the
+		// weights are computed.
+		pin(s[0]);
+		if (__any_sync(0xffffffffu, factor[0] != 1.0f || factor[1] != 1.0f)) {
+			wgmma_wait<0>();
+			for (int n = 0; n < 8; n++) {
+				for (int i = 0; i < 4; i++) o[0][n][i] *= factor[i / 2];
+			}
+		} else {
+			wgmma_wait<0>();
+		}
 		for (int c = 0; c < NT / 2; c++) pack_weights(weight[c], s[0], c);
-	}
+	};
+	for (int j = 1; j < tiles - 1; j++) step(j, Bool<false>());
+	if (tiles > 1) step(tiles - 1, Bool<true>());
 	wgmma_fence();
 	multiply(tiles - 1);
 	wgmma_wait<0>();
@@ -467,34 +525,19 @@ __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq
 
 #endif
 
-// FloatTile is KEYS rows of HD floats, each followed by PAD floats that keep rows
-// in different banks.
-template <int HD, int KEYS, int PAD>
-struct FloatTile {
-	float x[KEYS * (HD + PAD)];
-
-	__device__ __forceinline__ float* at(int row, int column) { return x + row * (HD + PAD) + column; }
-
-	template <int THREADS>
-	__device__ __forceinline__ void load(const float* from, i64 ld, int n) {
-		constexpr int chunks = HD / 4;
-		for (int i = threadIdx.x; i < KEYS * chunks; i += THREADS) {
-			int row = i / chunks, chunk = i % chunks;
-			bool valid = row < n;
-			cp_async16(at(row, chunk * 4), from + (valid ? row : 0) * ld + chunk * 4, valid);
-		}
-	}
-};
-
-// The order of the columns of a and rows of b within an mma is free as long as
-// both agree. Here place t is column 2·t and place t+4 column 2·t+1: that is how
-// a result lies in the registers (so that weights need no exchange between lanes),
-// and it makes pairs of loads of keys one.
+// The order of the columns of a and the rows of b within an mma is free as long
+// as both agree, and so is which column of the result stands for which. Here
+// loads of four floats in a row serve several products:
+//   scores: with 16 dimensions at a time, place t is dimension 4·t and place t+4
+//   dimension 4·t+1; in a second product they are 4·t+2 and 4·t+3;
+//   result: place t is key 2·t and place t+4 key 2·t+1, which is how weights lie
+//   in the registers; column g of product n is dimension 32·(n/4) + 4·g + n%4.
+// Head sizes of 16 have two products instead of four: 16·(n/2) + 2·g + n%2.
 template <int HD, int M>
 __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const float* k, const float* v, i64 ldkv, float* out, i64 ldo, int4 item, float to_log2) {
-	constexpr int KEYS = 32, NT = KEYS / 8, DT = HD / 8;
+	constexpr int KEYS = 32, NT = KEYS / 8, DT = HD / 8, RUN = HD % 32 ? 2 : 4;
 	extern __shared__ uint4 shared[];
-	FloatTile<HD, KEYS, 8>* keys = (FloatTile<HD, KEYS, 8>*)shared;
+	FloatTile<HD, KEYS, 16>* keys = (FloatTile<HD, KEYS, 16>*)shared;
 	FloatTile<HD, KEYS, 4>* values = (FloatTile<HD, KEYS, 4>*)(keys + 2);
 	const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
 	const int row0 = threadIdx.x / 32 * (M * 16);
@@ -504,18 +547,21 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 	k += item.x * ldkv + blockIdx.y * HD;
 	v += item.x * ldkv + blockIdx.y * HD;
 
-	keys[0].template load<128>(k, ldkv, item.y);
-	values[0].template load<128>(v, ldkv, item.y);
+	Loader<float, HD, KEYS, 128> next_keys(k, ldkv, item.y), next_values(v, ldkv, item.y);
+	next_keys.next(keys[0]);
+	next_values.next(values[0]);
 	cp_async_commit();
 
 	unsigned query[M][DT][4];
 	for (int m = 0; m < M; m++) {
-		for (int c = 0; c < DT; c++) {
+		for (int c = 0; c < DT; c += 2) {
 			for (int h = 0; h < 2; h++) {
 				int row = row0 + m * 16 + h * 8 + g;
-				float2 pair = row < item.w ? *(const float2*)(q + row * ldq + c * 8 + t * 2) : make_float2(0.0f, 0.0f);
-				query[m][c][h] = round_tf32(pair.x);
-				query[m][c][2 + h] = round_tf32(pair.y);
+				float4 x = row < item.w ? *(const float4*)(q + row * ldq + c * 8 + t * 4) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+				query[m][c][h] = to_tf32(x.x);
+				query[m][c][2 + h] = to_tf32(x.y);
+				query[m][c + 1][h] = to_tf32(x.z);
+				query[m][c + 1][2 + h] = to_tf32(x.w);
 			}
 		}
 	}
@@ -532,13 +578,12 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 		cp_async_wait<0>();
 		__syncthreads();
 		if (j + 1 < tiles) {
-			i64 next = (j + 1) * (i64)KEYS;
-			keys[(j + 1) % 2].template load<128>(k + next * ldkv, ldkv, item.y - (int)next);
-			values[(j + 1) % 2].template load<128>(v + next * ldkv, ldkv, item.y - (int)next);
+			next_keys.next(keys[(j + 1) % 2]);
+			next_values.next(values[(j + 1) % 2]);
 			cp_async_commit();
 		}
 		if (!active) continue;
-		FloatTile<HD, KEYS, 8>& kt = keys[j % 2];
+		FloatTile<HD, KEYS, 16>& kt = keys[j % 2];
 		FloatTile<HD, KEYS, 4>& vt = values[j % 2];
 		float s[M][NT][4];
 		for (int m = 0; m < M; m++) {
@@ -546,27 +591,38 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 				for (int i = 0; i < 4; i++) s[m][n][i] = 0.0f;
 			}
 		}
-		for (int c = 0; c < DT; c++) {
+		for (int c = 0; c < DT; c += 2) {
+			float4 x[NT];
+			for (int n = 0; n < NT; n++) x[n] = *(const float4*)kt.at(n * 8 + g, c * 2 + t);
 			for (int n = 0; n < NT; n++) {
-				float2 pair = *(const float2*)kt.at(n * 8 + g, c * 8 + t * 2);
-				unsigned b0 = round_tf32(pair.x), b1 = round_tf32(pair.y);
-				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c], b0, b1);
+				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c], to_tf32(x[n].x), to_tf32(x[n].y));
+			}
+			for (int n = 0; n < NT; n++) {
+				for (int m = 0; m < M; m++) mma_tf32(s[m][n], query[m][c + 1], to_tf32(x[n].z), to_tf32(x[n].w));
 			}
 		}
 		float factor[2 * M];
-		weigh<M, NT>(s, soft, factor, item.y - j * KEYS, to_log2);
+		if (item.y - j * KEYS < KEYS) mask<M, NT>(s, item.y - j * KEYS);
+		weigh<M, NT>(s, soft, factor, to_log2);
 		rescale<M, DT>(o, factor);
 		for (int c = 0; c < NT; c++) {
 			unsigned weight[M][4];
 			for (int m = 0; m < M; m++) {
-				weight[m][0] = round_tf32(s[m][c][0]);
-				weight[m][1] = round_tf32(s[m][c][2]);
-				weight[m][2] = round_tf32(s[m][c][1]);
-				weight[m][3] = round_tf32(s[m][c][3]);
+				weight[m][0] = to_tf32(s[m][c][0]);
+				weight[m][1] = to_tf32(s[m][c][2]);
+				weight[m][2] = to_tf32(s[m][c][1]);
+				weight[m][3] = to_tf32(s[m][c][3]);
 			}
-			for (int n = 0; n < DT; n++) {
-				unsigned b0 = round_tf32(*vt.at(c * 8 + t * 2, n * 8 + g)), b1 = round_tf32(*vt.at(c * 8 + t * 2 + 1, n * 8 + g));
-				for (int m = 0; m < M; m++) mma_tf32(o[m][n], weight[m], b0, b1);
+			for (int n = 0; n < DT; n += RUN) {
+				float x[2][RUN];
+				for (int h = 0; h < 2; h++) {
+					const float* from = vt.column(c * 8 + t * 2 + h, n * 8 + g * RUN);
+					if (RUN == 4) *(float4*)x[h] = *(const float4*)from;
+					else *(float2*)x[h] = *(const float2*)from;
+				}
+				for (int i = 0; i < RUN; i++) {
+					for (int m = 0; m < M; m++) mma_tf32(o[m][n + i], weight[m], to_tf32(x[0][i]), to_tf32(x[1][i]));
+				}
 			}
 		}
 	}
@@ -575,61 +631,83 @@ __device__ __forceinline__ void attention_tf32(const float* q, i64 ldq, const fl
 		float inverse = 1.0f / quad_sum(soft[r].sum);
 		const int m = r / 2, h = r % 2, row = row0 + m * 16 + h * 8 + g;
 		if (row >= item.w) continue;
-		for (int n = 0; n < DT; n++) {
-			*(float2*)(out + row * ldo + n * 8 + t * 2) = make_float2(o[m][n][2 * h] * inverse, o[m][n][2 * h + 1] * inverse);
+		for (int n = 0; n < DT; n += RUN) {
+			// Columns 2·t and 2·t+1 of RUN products are 2·RUN dimensions in a row.
+			float x[2][RUN];
+			for (int i = 0; i < RUN; i++) {
+				x[0][i] = o[m][n + i][2 * h] * inverse;
+				x[1][i] = o[m][n + i][2 * h + 1] * inverse;
+			}
+			for (int i = 0; i < 2; i++) {
+				float* to = out + row * ldo + n * 8 + (t * 2 + i) * RUN;
+				if (RUN == 4) *(float4*)to = *(float4*)x[i];
+				else *(float2*)to = *(float2*)x[i];
+			}
 		}
 	}
 }
 
 #endif // TENSOR_CORES
 
-// In float32, without tensor cores: 256 threads as 16 × 16 take 64 queries and
+// In float32, without tensor cores: 256 threads as 16 × 16 take R·16 queries and
 // tiles of 64 keys. Thread (x, y) has queries y, y+16, … and keys x, x+16, … of the
-// scores, and columns 4·x… of the result, in runs of 64.
-template <int HD>
+// scores, and columns 4·x… of the result, in runs of 64. With 8 rows a thread,
+// copies overlap the computation; with 4, weights take the place of the keys, for
+// multiprocessors with little shared memory.
+template <int HD, int R>
 __device__ __forceinline__ void attention_fp32(const float* q, i64 ldq, const float* k, const float* v, i64 ldkv, float* out, i64 ldo, int4 item, float to_log2) {
-	constexpr int N = 64, LD = HD + 4, LDP = N + 4, COLUMNS = (HD + 63) / 64;
-	constexpr int KEYS = N * (HD > N ? LD : LDP); // weights take the place of the keys
+	constexpr int N = 64, COLUMNS = (HD + 63) / 64;
+	constexpr bool OVERLAY = R < 8;
+	typedef FloatTile<HD, N, 4> KeyTile;
+	typedef FloatTile<N, R * 16, 4> WeightTile;
 	extern __shared__ uint4 shared[];
-	float* keys = (float*)shared;
-	float* values = keys + KEYS;
-	float* queries = values + N * LD;
+	FloatTile<HD, R * 16, 4>& queries = *(FloatTile<HD, R * 16, 4>*)shared;
+	KeyTile& values = *(KeyTile*)(&queries + 1);
+	KeyTile& keys = *(&values + 1);
+	WeightTile& weights = OVERLAY ? *(WeightTile*)&keys : *(WeightTile*)(&keys + 1);
 	const int x = threadIdx.x % 16, y = threadIdx.x / 16;
 	q += item.z * ldq + blockIdx.y * HD;
 	out += item.z * ldo + blockIdx.y * HD;
 	k += item.x * ldkv + blockIdx.y * HD;
 	v += item.x * ldkv + blockIdx.y * HD;
 
-	auto load = [](float* to, const float* from, i64 ld, int n) {
-		constexpr int chunks = HD / 4;
-		for (int i = threadIdx.x; i < N * chunks; i += 256) {
-			int row = i / chunks, column = i % chunks * 4;
-			*(float4*)(to + row * LD + column) = row < n ? *(const float4*)(from + row * ld + column) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-		}
-	};
-	load(queries, q, ldq, item.w);
-	Softmax soft[4];
-	float o[4][COLUMNS][4];
-	for (int i = 0; i < 4; i++) {
+	Loader<float, HD, R * 16, 256>(q, ldq, item.w).next(queries);
+	Loader<float, HD, N, 256> next_keys(k, ldkv, item.y), next_values(v, ldkv, item.y);
+	if (!OVERLAY) next_keys.next(keys);
+	cp_async_commit();
+	Softmax soft[R];
+	float o[R][COLUMNS][4];
+#pragma unroll
+	for (int i = 0; i < R; i++) {
+#pragma unroll
 		for (int c = 0; c < COLUMNS; c++) {
 			for (int j = 0; j < 4; j++) o[i][c][j] = 0.0f;
 		}
 	}
 	for (int k0 = 0; k0 < item.y; k0 += N) {
-		__syncthreads(); // nobody reads the tile before any more
-		load(keys, k + k0 * ldkv, ldkv, item.y - k0);
-		load(values, v + k0 * ldkv, ldkv, item.y - k0);
-		__syncthreads();
-		float s[4][4];
-		for (int i = 0; i < 4; i++) {
+		if (OVERLAY) {
+			__syncthreads(); // nobody reads the weights any more
+			next_keys.next(keys);
+			cp_async_commit();
+		}
+		cp_async_wait<0>();
+		__syncthreads(); // the keys are there, and nobody reads the values before
+		next_values.next(values);
+		cp_async_commit();
+		float s[R][4];
+#pragma unroll
+		for (int i = 0; i < R; i++) {
 			for (int j = 0; j < 4; j++) s[i][j] = 0.0f;
 		}
-#pragma unroll 4
+#pragma unroll 1
 		for (int d = 0; d < HD; d += 4) {
 			float4 b[4];
-			for (int j = 0; j < 4; j++) b[j] = *(const float4*)(keys + (x + 16 * j) * LD + d);
-			for (int i = 0; i < 4; i++) {
-				float4 a = *(const float4*)(queries + (y + 16 * i) * LD + d);
+#pragma unroll
+			for (int j = 0; j < 4; j++) b[j] = *(const float4*)keys.column(x + 16 * j, d);
+#pragma unroll
+			for (int i = 0; i < R; i++) {
+				float4 a = *(const float4*)queries.column(y + 16 * i, d);
+#pragma unroll
 				for (int j = 0; j < 4; j++) {
 					s[i][j] = fmaf(a.x, b[j].x, s[i][j]);
 					s[i][j] = fmaf(a.y, b[j].y, s[i][j]);
@@ -638,35 +716,44 @@ __device__ __forceinline__ void attention_fp32(const float* q, i64 ldq, const fl
 				}
 			}
 		}
-		for (int i = 0; i < 4; i++) {
+		cp_async_wait<0>();
+		__syncthreads(); // the values are there, and nobody reads the keys any more
+		if (!OVERLAY && k0 + N < item.y) {
+			next_keys.next(keys);
+			cp_async_commit();
+		}
+#pragma unroll
+		for (int i = 0; i < R; i++) {
 			float most = MINUS_INFINITY;
+#pragma unroll
 			for (int j = 0; j < 4; j++) {
 				if (k0 + x + 16 * j >= item.y) s[i][j] = MINUS_INFINITY;
 				most = fmaxf(most, s[i][j]);
 			}
 			for (int w = 1; w < 16; w *= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, w));
 			float factor = soft[i].raise(most, to_log2);
+#pragma unroll
 			for (int c = 0; c < COLUMNS; c++) {
 				for (int j = 0; j < 4; j++) o[i][c][j] *= factor;
 			}
-			for (int j = 0; j < 4; j++) s[i][j] = soft[i].weight(s[i][j], to_log2);
-		}
-		__syncthreads(); // all have read the keys
-		float* weights = keys;
-		for (int i = 0; i < 4; i++) {
-			for (int j = 0; j < 4; j++) weights[(y + 16 * i) * LDP + x + 16 * j] = s[i][j];
+#pragma unroll
+			for (int j = 0; j < 4; j++) *weights.column(y + 16 * i, x + 16 * j) = soft[i].weight(s[i][j], to_log2);
 		}
 		__syncwarp(); // a row's weights come from the half warp that uses them
-#pragma unroll 4
+#pragma unroll 1
 		for (int d = 0; d < N; d += 4) {
-			float4 a[4];
-			for (int i = 0; i < 4; i++) a[i] = *(const float4*)(weights + (y + 16 * i) * LDP + d);
+			float4 a[R];
+#pragma unroll
+			for (int i = 0; i < R; i++) a[i] = *(const float4*)weights.column(y + 16 * i, d);
+#pragma unroll
 			for (int c = 0; c < COLUMNS; c++) {
 				int column = c * 64 + x * 4;
 				if (HD % 64 && column >= HD) continue;
+#pragma unroll
 				for (int e = 0; e < 4; e++) {
-					float4 b = *(const float4*)(values + (d + e) * LD + column);
-					for (int i = 0; i < 4; i++) {
+					float4 b = *(const float4*)values.column(d + e, column);
+#pragma unroll
+					for (int i = 0; i < R; i++) {
 						float w = e == 0 ? a[i].x : e == 1 ? a[i].y : e == 2 ? a[i].z : a[i].w;
 						o[i][c][0] = fmaf(w, b.x, o[i][c][0]);
 						o[i][c][1] = fmaf(w, b.y, o[i][c][1]);
@@ -677,12 +764,14 @@ __device__ __forceinline__ void attention_fp32(const float* q, i64 ldq, const fl
 			}
 		}
 	}
-	for (int i = 0; i < 4; i++) {
+#pragma unroll
+	for (int i = 0; i < R; i++) {
 		float sum = soft[i].sum;
 		for (int w = 1; w < 16; w *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, w);
 		float inverse = 1.0f / sum;
 		int row = y + 16 * i;
 		if (row >= item.w) continue;
+#pragma unroll
 		for (int c = 0; c < COLUMNS; c++) {
 			int column = c * 64 + x * 4;
 			if (HD % 64 && column >= HD) continue;
@@ -704,7 +793,7 @@ __device__ __forceinline__ void attention_fp32(const float* q, i64 ldq, const fl
 #endif
 #define KERNELS(HD, M)                                                                                                       \
 	KERNELS_TENSOR(HD, M)                                                                                                    \
-	extern "C" __global__ void __launch_bounds__(256) attention_fp32_##HD(PARAMETERS) { attention_fp32<HD>(ARGUMENTS(float)); }
+	extern "C" __global__ void __launch_bounds__(256) attention_fp32_##HD(PARAMETERS) { attention_fp32<HD, 4>(ARGUMENTS(float)); }
 
 #if !defined(HEAD_DIM) || HEAD_DIM == 16
 KERNELS(16, 2)
@@ -714,10 +803,9 @@ KERNELS(32, 2)
 #endif
 #if !defined(HEAD_DIM) || HEAD_DIM == 64
 KERNELS(64, 2)
+extern "C" __global__ void __launch_bounds__(256, 2) attention_fp32_wide_64(PARAMETERS) { attention_fp32<64, 8>(ARGUMENTS(float)); }
 #ifdef WARPGROUPS
 extern "C" __global__ void __launch_bounds__(256, 2) attention_wgmma_64(PARAMETERS) { attention_wgmma<2, 64, 4>(ARGUMENTS(unsigned short)); }
-extern "C" __global__ void __launch_bounds__(384, 1) attention_wgmma_64_b(PARAMETERS) { attention_wgmma<3, 64, 4>(ARGUMENTS(unsigned short)); }
-extern "C" __global__ void __launch_bounds__(256, 1) attention_wgmma_64_c(PARAMETERS) { attention_wgmma<2, 128, 3>(ARGUMENTS(unsigned short)); }
 #endif
 #endif
 #if !defined(HEAD_DIM) || HEAD_DIM == 128

@@ -239,3 +239,10 @@ extern "C" __global__ void copy_rows(void* dst, i64 ldd, const void* src, i64 ld
 	if (type) ((unsigned short*)dst)[r * ldd + c] = ((const unsigned short*)src)[r * lds + c];
 	else ((float*)dst)[r * ldd + c] = ((const float*)src)[r * lds + c];
 }
+
+// mask_columns fills the columns from keys on with -infinity, in rows of cols
+// numbers.
+extern "C" __global__ void mask_columns(float* x, i64 rows, i64 cols, i64 keys) {
+	i64 i = blockIdx.x * (i64)blockDim.x + threadIdx.x, rest = cols - keys;
+	if (i < rows * rest) x[i / rest * cols + keys + i % rest] = __int_as_float(0xff800000);
+}

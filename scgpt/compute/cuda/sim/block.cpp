@@ -368,7 +368,7 @@ void runOne(void* arg, uint64_t i) {
 	if (g.failed) return;
 	if (!block) {
 		block = new Block;
-		block->shared = static_cast<char*>(aligned_alloc(4096, sharedBytes + sharedGuard + 4096));
+		block->shared = static_cast<char*>(aligned_alloc(4096, (sharedBytes + sharedGuard + 4095) / 4096 * 4096));
 	}
 	Block& b = *block;
 	b.kernel = g.kernel;
@@ -380,7 +380,6 @@ void runOne(void* arg, uint64_t i) {
 	// kernels that read what they never wrote.
 	size_t size = (g.dynamicShared + 15) / 16 * 16;
 	current.dynamicShared = b.shared;
-	memset(b.shared, 0xff, size);
 	char* guard = b.shared + size;
 #if defined(__SANITIZE_ADDRESS__)
 	ASAN_UNPOISON_MEMORY_REGION(b.shared, size);
@@ -388,6 +387,7 @@ void runOne(void* arg, uint64_t i) {
 #else
 	memset(guard, sharedPattern, sharedGuard);
 #endif
+	memset(b.shared, 0xff, size);
 	runBlock({unsigned(i % g.grid.x), unsigned(i / g.grid.x % g.grid.y), unsigned(i / (uint64_t(g.grid.x) * g.grid.y))});
 #if !defined(__SANITIZE_ADDRESS__)
 	for (size_t k = 0; k < sharedGuard && !b.fault.code; k++) {

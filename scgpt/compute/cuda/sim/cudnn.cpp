@@ -128,6 +128,14 @@ API cudnnSoftmaxForward(cudnnHandle_t h, cudnnSoftmaxAlgorithm_t algorithm, cudn
 	const cudnnTensorDescriptor_t yd, void* y) {
 	if (auto s = enterDNN("cudnnSoftmaxForward")) return s;
 	if (xd->type != CUDNN_DATA_FLOAT || yd->type != CUDNN_DATA_FLOAT || algorithm == CUDNN_SOFTMAX_FAST) return CUDNN_STATUS_NOT_SUPPORTED;
+	// Rows apart are in cuDNN's documentation; on an H100 cuDNN 9.19 took them for
+	// packed ones.
+	for (auto* d : {xd, yd}) {
+		if (mode == CUDNN_SOFTMAX_MODE_INSTANCE && d->stride[0] != d->dim[1] * d->inner()) {
+			say("cudnnSoftmaxForward: rows of %ld numbers lie %d apart: a GPU takes no notice of that", d->dim[1] * d->inner(), d->stride[0]);
+			return CUDNN_STATUS_NOT_SUPPORTED;
+		}
+	}
 	if (xd->n != yd->n || memcmp(xd->dim, yd->dim, sizeof(int) * size_t(xd->n))) return CUDNN_STATUS_BAD_PARAM;
 	if (!owned(x, xd->span()) || !owned(y, yd->span())) {
 		lose(700, "cudnnSoftmaxForward: a tensor lies outside the device's allocations");

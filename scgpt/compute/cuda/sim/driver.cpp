@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <condition_variable>
 #include <cstdarg>
 #include <cstdio>
@@ -42,7 +43,6 @@ enum : int {
 	notFound = 500,
 	notReady = 600,
 	illegalAddress = 700,
-	outOfResources = 701,
 	launchFailed = 719,
 	notSupported = 801,
 };
@@ -127,11 +127,11 @@ int capability() {
 int sharedOptIn() { return capability() >= 90 ? 232448 : capability() >= 80 ? 166912 : 65536; }
 
 // Failures to inject, from TROUPE_SIM_FAIL: "call=code" fails every call of that
-// name, "call#n=code" the n-th since the device was opened, several separated by
-// commas; names are without _v2. "kernel#n=code" is an asynchronous failure of
+// name, "call#n=code" the n-th since the device was opened, "call#m-n=code" the
+// m-th to the n-th, several separated by commas; names are without _v2. "kernel#n=code" is an asynchronous failure of
 // the n-th launch. "driver=12040" is the version that the driver says it has.
 struct Injection {
-	long at; // 0: every time
+	long from, to; // which calls
 	int code;
 };
 std::multimap<std::string, Injection> injections;
@@ -157,7 +157,9 @@ void readInjections() {
 			driverVersion = code;
 			continue;
 		}
-		injections.emplace(name, Injection{hash == std::string::npos ? 0 : atol(item.c_str() + hash + 1), code});
+		long from = 1, to = LONG_MAX;
+		if (hash != std::string::npos && sscanf(item.c_str() + hash, "#%ld-%ld", &from, &to) == 1) to = from;
+		injections.emplace(name, Injection{from, to, code});
 	}
 }
 
@@ -165,7 +167,7 @@ int injected(const char* call) {
 	long n = ++calls[call];
 	auto range = injections.equal_range(call);
 	for (auto i = range.first; i != range.second; i++) {
-		if (!i->second.at || i->second.at == n) return i->second.code;
+		if (n >= i->second.from && n <= i->second.to) return i->second.code;
 	}
 	return 0;
 }
@@ -317,6 +319,19 @@ int guarded(const char* call) {
 	return initialised ? success : notInitialized;
 }
 
+// A context is current on a thread: goroutines that change threads lose it.
+thread_local bool isCurrent = false;
+
+// within guards the calls that need a context.
+int within(const char* call) {
+	if (int code = guarded(call)) return code;
+	if (!isCurrent) {
+		say("%s: no context is current on this thread", call);
+		return invalidContext;
+	}
+	return success;
+}
+
 } // namespace
 
 EXPORT void say(const char* format, ...) {
@@ -462,9 +477,13 @@ API cuDevicePrimaryCtxRelease_v2(int) {
 }
 API cuDevicePrimaryCtxRelease(int d) { return cuDevicePrimaryCtxRelease_v2(d); }
 
-API cuCtxSetCurrent(void*) { return guarded("cuCtxSetCurrent"); }
+API cuCtxSetCurrent(void* c) {
+	if (int code = guarded("cuCtxSetCurrent")) return code;
+	isCurrent = c != nullptr;
+	return success;
+}
 API cuCtxGetCurrent(void** c) {
-	*c = contexts ? &contexts : nullptr;
+	*c = isCurrent ? &contexts : nullptr;
 	return guarded("cuCtxGetCurrent");
 }
 API cuCtxGetDevice(int* d) {
@@ -472,7 +491,7 @@ API cuCtxGetDevice(int* d) {
 	return guarded("cuCtxGetDevice");
 }
 API cuCtxSynchronize() {
-	if (int code = guarded("cuCtxSynchronize")) return code;
+	if (int code = within("cuCtxSynchronize")) return code;
 	waitAll();
 	Lock l(big);
 	return lost;
@@ -497,7 +516,7 @@ API cuGetErrorString(int code, const char** text) { return cuGetErrorName(code, 
 // --- memory
 
 API cuMemGetInfo_v2(size_t* freeBytes, size_t* total) {
-	if (int code = guarded("cuMemGetInfo")) return code;
+	if (int code = within("cuMemGetInfo")) return code;
 	Lock l(big);
 	*total = memoryTotal();
 	*freeBytes = *total - memoryUsed;
@@ -505,13 +524,13 @@ API cuMemGetInfo_v2(size_t* freeBytes, size_t* total) {
 }
 
 API cuMemAlloc_v2(unsigned long long* p, size_t n) {
-	if (int code = guarded("cuMemAlloc")) return code;
+	if (int code = within("cuMemAlloc")) return code;
 	Lock l(big);
 	return allocate(p, n);
 }
 
 API cuMemFree_v2(unsigned long long p) {
-	if (int code = guarded("cuMemFree")) return code;
+	if (int code = within("cuMemFree")) return code;
 	if (!p) return success;
 	waitAll(); // freeing waits for the device
 	Lock l(big);
@@ -522,13 +541,13 @@ API cuMemFree_v2(unsigned long long p) {
 }
 
 API cuMemAllocAsync(unsigned long long* p, size_t n, void*) {
-	if (int code = guarded("cuMemAllocAsync")) return code;
+	if (int code = within("cuMemAllocAsync")) return code;
 	Lock l(big);
 	return allocate(p, n);
 }
 
 API cuMemFreeAsync(unsigned long long p, void* stream) {
-	if (int code = guarded("cuMemFreeAsync")) return code;
+	if (int code = within("cuMemFreeAsync")) return code;
 	if (!p) return success;
 	Lock l(big);
 	if (!memory.count(p)) return invalidValue;
@@ -539,13 +558,13 @@ API cuMemFreeAsync(unsigned long long p, void* stream) {
 API cuDeviceGetDefaultMemPool(void** pool, int) {
 	static int it;
 	*pool = &it;
-	return guarded("cuDeviceGetDefaultMemPool");
+	return within("cuDeviceGetDefaultMemPool");
 }
-API cuMemPoolSetAttribute(void*, int, void*) { return guarded("cuMemPoolSetAttribute"); }
-API cuMemPoolTrimTo(void*, size_t) { return guarded("cuMemPoolTrimTo"); }
+API cuMemPoolSetAttribute(void*, int, void*) { return within("cuMemPoolSetAttribute"); }
+API cuMemPoolTrimTo(void*, size_t) { return within("cuMemPoolTrimTo"); }
 
-API cuMemHostAlloc(void** p, size_t n, unsigned) {
-	if (int code = guarded("cuMemHostAlloc")) return code;
+API cuMemAllocHost_v2(void** p, size_t n) {
+	if (int code = within("cuMemAllocHost")) return code;
 	Lock l(big);
 	*p = malloc(n);
 	if (!*p) return outOfMemory;
@@ -553,10 +572,10 @@ API cuMemHostAlloc(void** p, size_t n, unsigned) {
 	opened("pinned memory");
 	return success;
 }
-API cuMemAllocHost_v2(void** p, size_t n) { return cuMemHostAlloc(p, n, 0); }
+API cuMemHostAlloc(void** p, size_t n, unsigned) { return cuMemAllocHost_v2(p, n); }
 
 API cuMemFreeHost(void* p) {
-	if (int code = guarded("cuMemFreeHost")) return code;
+	if (int code = within("cuMemFreeHost")) return code;
 	waitAll();
 	Lock l(big);
 	if (!pinned.erase(reinterpret_cast<uintptr_t>(p))) return invalidValue;
@@ -576,7 +595,7 @@ static bool isPinned(const void* p, size_t n) {
 // Pageable memory is copied before the call returns, pinned memory when the
 // stream comes to it.
 API cuMemcpyHtoDAsync_v2(unsigned long long d, const void* s, size_t n, void* stream) {
-	if (int code = guarded("cuMemcpyHtoDAsync")) return code;
+	if (int code = within("cuMemcpyHtoDAsync")) return code;
 	Lock l(big);
 	if (!isOwned(d, n)) return invalidValue;
 	if (isPinned(s, n)) {
@@ -589,7 +608,7 @@ API cuMemcpyHtoDAsync_v2(unsigned long long d, const void* s, size_t n, void* st
 }
 
 API cuMemcpyDtoHAsync_v2(void* d, unsigned long long s, size_t n, void* stream) {
-	if (int code = guarded("cuMemcpyDtoHAsync")) return code;
+	if (int code = within("cuMemcpyDtoHAsync")) return code;
 	bool later;
 	{
 		Lock l(big);
@@ -603,7 +622,7 @@ API cuMemcpyDtoHAsync_v2(void* d, unsigned long long s, size_t n, void* stream) 
 }
 
 API cuMemcpyDtoDAsync_v2(unsigned long long d, unsigned long long s, size_t n, void* stream) {
-	if (int code = guarded("cuMemcpyDtoDAsync")) return code;
+	if (int code = within("cuMemcpyDtoDAsync")) return code;
 	Lock l(big);
 	if (!isOwned(d, n) || !isOwned(s, n)) return invalidValue;
 	push(static_cast<Stream*>(stream), [=] { memmove(reinterpret_cast<void*>(d), reinterpret_cast<void*>(s), n); });
@@ -615,7 +634,7 @@ API cuMemcpyDtoH_v2(void* d, unsigned long long s, size_t n) { return cuMemcpyDt
 API cuMemcpyDtoD_v2(unsigned long long d, unsigned long long s, size_t n) { return cuMemcpyDtoDAsync_v2(d, s, n, nullptr); }
 
 API cuMemsetD8Async(unsigned long long d, unsigned char v, size_t n, void* stream) {
-	if (int code = guarded("cuMemsetD8Async")) return code;
+	if (int code = within("cuMemsetD8Async")) return code;
 	Lock l(big);
 	if (!isOwned(d, n)) return invalidValue;
 	push(static_cast<Stream*>(stream), [=] { memset(reinterpret_cast<void*>(d), v, n); });
@@ -624,7 +643,7 @@ API cuMemsetD8Async(unsigned long long d, unsigned char v, size_t n, void* strea
 API cuMemsetD8_v2(unsigned long long d, unsigned char v, size_t n) { return cuMemsetD8Async(d, v, n, nullptr); }
 
 API cuMemsetD32Async(unsigned long long d, unsigned v, size_t n, void* stream) {
-	if (int code = guarded("cuMemsetD32Async")) return code;
+	if (int code = within("cuMemsetD32Async")) return code;
 	Lock l(big);
 	if (!isOwned(d, 4 * n) || d % 4) return invalidValue;
 	push(static_cast<Stream*>(stream), [=] {
@@ -638,7 +657,7 @@ API cuMemsetD32_v2(unsigned long long d, unsigned v, size_t n) { return cuMemset
 // --- streams and events
 
 API cuStreamCreate(void** s, unsigned) {
-	if (int code = guarded("cuStreamCreate")) return code;
+	if (int code = within("cuStreamCreate")) return code;
 	Lock l(big);
 	auto* stream = new Stream;
 	streams.insert(stream);
@@ -649,7 +668,7 @@ API cuStreamCreate(void** s, unsigned) {
 API cuStreamCreateWithPriority(void** s, unsigned flags, int) { return cuStreamCreate(s, flags); }
 
 API cuStreamDestroy_v2(void* s) {
-	if (int code = guarded("cuStreamDestroy")) return code;
+	if (int code = within("cuStreamDestroy")) return code;
 	wait(static_cast<Stream*>(s));
 	Lock l(big);
 	auto* stream = static_cast<Stream*>(s);
@@ -660,7 +679,7 @@ API cuStreamDestroy_v2(void* s) {
 }
 
 API cuStreamSynchronize(void* s) {
-	if (int code = guarded("cuStreamSynchronize")) return code;
+	if (int code = within("cuStreamSynchronize")) return code;
 	if (s) {
 		wait(static_cast<Stream*>(s));
 	} else {
@@ -671,7 +690,7 @@ API cuStreamSynchronize(void* s) {
 }
 
 API cuStreamQuery(void* s) {
-	if (int code = guarded("cuStreamQuery")) return code;
+	if (int code = within("cuStreamQuery")) return code;
 	Lock l(big);
 	auto* stream = static_cast<Stream*>(s);
 	if (!stream || stream->work.empty()) return lost;
@@ -680,7 +699,7 @@ API cuStreamQuery(void* s) {
 }
 
 API cuEventCreate(void** e, unsigned) {
-	if (int code = guarded("cuEventCreate")) return code;
+	if (int code = within("cuEventCreate")) return code;
 	Lock l(big);
 	*e = new Event;
 	opened("events");
@@ -688,7 +707,7 @@ API cuEventCreate(void** e, unsigned) {
 }
 
 API cuEventDestroy_v2(void* e) {
-	if (int code = guarded("cuEventDestroy")) return code;
+	if (int code = within("cuEventDestroy")) return code;
 	Lock l(big);
 	delete static_cast<Event*>(e);
 	closed("events");
@@ -696,7 +715,7 @@ API cuEventDestroy_v2(void* e) {
 }
 
 API cuEventRecord(void* e, void* s) {
-	if (int code = guarded("cuEventRecord")) return code;
+	if (int code = within("cuEventRecord")) return code;
 	Lock l(big);
 	auto state = std::make_shared<EventState>();
 	state->recorded = true;
@@ -716,7 +735,7 @@ static void reach(const std::shared_ptr<EventState>& state) {
 }
 
 API cuStreamWaitEvent(void* s, void* e, unsigned) {
-	if (int code = guarded("cuStreamWaitEvent")) return code;
+	if (int code = within("cuStreamWaitEvent")) return code;
 	Lock l(big);
 	auto state = static_cast<Event*>(e)->state;
 	push(static_cast<Stream*>(s), [state] { reach(state); });
@@ -724,7 +743,7 @@ API cuStreamWaitEvent(void* s, void* e, unsigned) {
 }
 
 API cuEventSynchronize(void* e) {
-	if (int code = guarded("cuEventSynchronize")) return code;
+	if (int code = within("cuEventSynchronize")) return code;
 	std::shared_ptr<EventState> state;
 	{
 		Lock l(big);
@@ -738,7 +757,7 @@ API cuEventSynchronize(void* e) {
 }
 
 API cuEventQuery(void* e) {
-	if (int code = guarded("cuEventQuery")) return code;
+	if (int code = within("cuEventQuery")) return code;
 	Lock l(big);
 	auto state = static_cast<Event*>(e)->state;
 	if (!state->done && streams.count(state->stream) && !state->stream->work.empty()) runOne(*state->stream);
@@ -746,7 +765,7 @@ API cuEventQuery(void* e) {
 }
 
 API cuEventElapsedTime(float* ms, void* from, void* to) {
-	if (int code = guarded("cuEventElapsedTime")) return code;
+	if (int code = within("cuEventElapsedTime")) return code;
 	Lock l(big);
 	auto a = static_cast<Event*>(from)->state, b = static_cast<Event*>(to)->state;
 	if (!a->recorded || !b->recorded) return 400; // INVALID_HANDLE
@@ -759,7 +778,7 @@ API cuEventElapsedTime_v2(float* ms, void* from, void* to) { return cuEventElaps
 // --- modules and kernels
 
 API cuModuleLoadData(void** m, const void* image) {
-	if (int code = guarded("cuModuleLoadData")) return code;
+	if (int code = within("cuModuleLoadData")) return code;
 	Lock l(big);
 	auto module = std::make_unique<Module>();
 	std::string problem;
@@ -775,7 +794,7 @@ API cuModuleLoadData(void** m, const void* image) {
 API cuModuleLoadDataEx(void** m, const void* image, unsigned, int*, void**) { return cuModuleLoadData(m, image); }
 
 API cuModuleUnload(void* m) {
-	if (int code = guarded("cuModuleUnload")) return code;
+	if (int code = within("cuModuleUnload")) return code;
 	waitAll();
 	Lock l(big);
 	delete static_cast<Module*>(m);
@@ -784,7 +803,7 @@ API cuModuleUnload(void* m) {
 }
 
 API cuModuleGetFunction(void** f, void* m, const char* name) {
-	if (int code = guarded("cuModuleGetFunction")) return code;
+	if (int code = within("cuModuleGetFunction")) return code;
 	Lock l(big);
 	auto& module = *static_cast<Module*>(m);
 	auto entry = module.entries.find(name);
@@ -805,7 +824,7 @@ API cuModuleGetFunction(void** f, void* m, const char* name) {
 }
 
 API cuFuncSetAttribute(void* f, int attribute, int v) {
-	if (int code = guarded("cuFuncSetAttribute")) return code;
+	if (int code = within("cuFuncSetAttribute")) return code;
 	Lock l(big);
 	auto& function = *static_cast<Function*>(f);
 	if (attribute != 8) return success; // MAX_DYNAMIC_SHARED_SIZE_BYTES
@@ -815,7 +834,7 @@ API cuFuncSetAttribute(void* f, int attribute, int v) {
 }
 
 API cuFuncGetAttribute(int* v, int attribute, void* f) {
-	if (int code = guarded("cuFuncGetAttribute")) return code;
+	if (int code = within("cuFuncGetAttribute")) return code;
 	auto& function = *static_cast<Function*>(f);
 	switch (attribute) {
 	case 0: *v = function.entry.maxThreads ? int(function.entry.maxThreads) : 1024; break;
@@ -827,14 +846,20 @@ API cuFuncGetAttribute(int* v, int attribute, void* f) {
 }
 
 API cuLaunchKernel(void* f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void* stream, void** params, void** extra) {
-	if (int code = guarded("cuLaunchKernel")) return code;
+	if (int code = within("cuLaunchKernel")) return code;
 	Lock l(big);
 	auto& function = *static_cast<Function*>(f);
 	if (!gx || !gy || !gz || !bx || !by || !bz || extra) return invalidValue;
 	if (gx > 2147483647u || gy > 65535 || gz > 65535) return invalidValue;
 	if (bx > 1024 || by > 1024 || bz > 64 || uint64_t(bx) * by * bz > 1024) return invalidValue;
-	if (function.entry.maxThreads && uint64_t(bx) * by * bz > function.entry.maxThreads) return outOfResources;
-	if (shared > function.dynamicShared) return invalidValue;
+	if (function.entry.maxThreads && uint64_t(bx) * by * bz > function.entry.maxThreads) {
+		say("kernel %s is compiled for at most %u threads, not %llu", function.kernel->name, function.entry.maxThreads, (unsigned long long)(uint64_t(bx) * by * bz));
+		return invalidValue;
+	}
+	if (shared > function.dynamicShared) {
+		say("kernel %s: %u bytes of dynamic shared memory, but it may have %zu", function.kernel->name, shared, function.dynamicShared);
+		return invalidValue;
+	}
 	std::vector<uint64_t> values(function.kernel->params);
 	for (size_t i = 0; i < values.size(); i++) memcpy(&values[i], params[i], 8);
 	int failure = injected("kernel");

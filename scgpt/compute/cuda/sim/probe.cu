@@ -18,11 +18,6 @@ extern "C" __global__ void probe_pack_bf16(const unsigned* in, unsigned* out) {
 	out[threadIdx.x] = pack_bf16(__uint_as_float(x[0]), __uint_as_float(x[1]));
 }
 
-// 1 word in.
-extern "C" __global__ void probe_round_tf32(const unsigned* in, unsigned* out) {
-	out[threadIdx.x] = round_tf32(__uint_as_float(in[threadIdx.x]));
-}
-
 // 4 words in: a row of eight numbers; lane l reads row 31-l. 8 words out: the four
 // matrices as they are, then transposed.
 extern "C" __global__ void probe_ldmatrix(const unsigned* in, unsigned* out) {

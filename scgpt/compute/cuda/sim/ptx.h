@@ -187,6 +187,7 @@ static inline void wgmma_fence() {}
 static inline void wgmma_commit() { sim::products().commit(); }
 template <int N> static inline void wgmma_wait() { sim::products().wait(N); }
 static inline void fence_async() {}
+template <int N> static inline void pin(float (&)[N][4]) {}
 
 static inline void ldmatrix_x4(unsigned (&r)[4], const void* row) { sim::ldmatrix<false>(r, row); }
 static inline void ldmatrix_x4_trans(unsigned (&r)[4], const void* row) { sim::ldmatrix<true>(r, row); }
@@ -210,12 +211,6 @@ static inline unsigned pack_bf16(float lo, float hi) {
 		return (u + 0x7fff + (u >> 16 & 1)) >> 16;
 	};
 	return round(lo) | round(hi) << 16;
-}
-
-// To the nearest of 10 bits, ties away from zero.
-static inline unsigned round_tf32(float f) {
-	uint32_t u = sim::bitsOf(f);
-	return std::isnan(f) || std::isinf(f) ? u : (u + 0x1000) & 0xffffe000u;
 }
 
 static inline float exp2_approx(float x) {

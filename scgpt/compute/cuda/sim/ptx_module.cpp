@@ -1,8 +1,10 @@
 #include "ptx_module.h"
 
+#include <cctype>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <regex>
+#include <string>
 
 namespace sim {
 
@@ -13,37 +15,41 @@ static int newestPTX(int driverVersion) {
 	return (major - 4) * 10 + minor;
 }
 
-static unsigned number(const std::string& text, const char* pattern, unsigned otherwise) {
-	std::smatch m;
-	return std::regex_search(text, m, std::regex(pattern)) ? unsigned(strtoul(m[1].str().c_str(), nullptr, 10)) : otherwise;
+// after returns what stands behind a word, without blanks before it; "" if the
+// word is not there.
+static std::string after(const std::string& text, const char* word) {
+	size_t at = text.find(word);
+	if (at == std::string::npos) return "";
+	at = text.find_first_not_of(" \t", at + strlen(word));
+	return at == std::string::npos ? "" : text.substr(at, 64);
 }
 
 int parsePTX(const char* ptx, int driverVersion, int capability, std::map<std::string, Entry>* entries, std::string* problem) {
 	std::string text(ptx, strnlen(ptx, 64 << 20));
-	std::smatch m;
 	std::string head = text.substr(0, 4096);
-	if (!std::regex_search(head, m, std::regex("\\.version\\s+(\\d+)\\.(\\d+)"))) {
+	int major = 0, minor = 0, target = 0;
+	if (sscanf(after(head, ".version").c_str(), "%d.%d", &major, &minor) != 2) {
 		*problem = "not PTX: no .version";
 		return 218; // INVALID_PTX
 	}
-	int version = atoi(m[1].str().c_str()) * 10 + atoi(m[2].str().c_str());
-	if (version > newestPTX(driverVersion)) {
-		*problem = "PTX " + m[1].str() + "." + m[2].str() + " is too new for the driver, version " + std::to_string(driverVersion);
+	if (major * 10 + minor > newestPTX(driverVersion)) {
+		*problem = "PTX " + std::to_string(major) + "." + std::to_string(minor) + " is too new for the driver, version " + std::to_string(driverVersion);
 		return 222; // UNSUPPORTED_PTX_VERSION
 	}
-	if (!std::regex_search(head, m, std::regex("\\.target\\s+sm_(\\d+)([af]?)"))) {
+	char feature = 0;
+	if (sscanf(after(head, ".target").c_str(), "sm_%d%c", &target, &feature) < 1) {
 		*problem = "not PTX: no .target";
 		return 218;
 	}
-	int target = atoi(m[1].str().c_str());
-	if (target > capability || (m[2].length() && target != capability)) {
-		*problem = "PTX for sm_" + m[1].str() + m[2].str() + " does not run on sm_" + std::to_string(capability);
+	bool exact = feature == 'a'; // sm_90a is for 9.0 alone
+	if (target > capability || (exact && target != capability)) {
+		*problem = "PTX for sm_" + std::to_string(target) + (exact ? "a" : "") + " does not run on sm_" + std::to_string(capability);
 		return 209; // NO_BINARY_FOR_GPU
 	}
 	static const char mark[] = ".entry ";
 	for (size_t at = text.find(mark); at != std::string::npos;) {
 		size_t name = at + sizeof mark - 1, open = text.find('(', name), close = text.find(')', open);
-		size_t after = text.find(mark, close);
+		size_t next = text.find(mark, close);
 		size_t end = text.find("\n}", close);
 		if (close == std::string::npos || end == std::string::npos) {
 			*problem = "PTX ends within a kernel";
@@ -58,7 +64,7 @@ int parsePTX(const char* ptx, int driverVersion, int capability, std::map<std::s
 			e.params++;
 		}
 		std::string attributes = text.substr(close, text.find('{', close) - close);
-		e.maxThreads = number(attributes, "\\.maxntid\\s+(\\d+)", 0);
+		e.maxThreads = unsigned(atoi(after(attributes, ".maxntid").c_str()));
 		std::string kernel = text.substr(name, open - name);
 		for (size_t s = text.find(".shared ", close); s < end; s = text.find(".shared ", s + 1)) {
 			size_t bracket = text.find('[', s);
@@ -67,7 +73,7 @@ int parsePTX(const char* ptx, int driverVersion, int capability, std::map<std::s
 		}
 		while (!kernel.empty() && isspace(static_cast<unsigned char>(kernel.back()))) kernel.pop_back();
 		(*entries)[kernel] = e;
-		at = after;
+		at = next;
 	}
 	return 0;
 }

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ type settings struct {
 
 func main() {
 	var s settings
-	flag.StringVar(&s.device, "device", "cuda:0", "device, with options as in cuda:0,batch=65536")
+	flag.StringVar(&s.device, "device", "cuda:0", "device, with options as in cuda:0,batch=65536; or several, separated by semicolons")
 	flag.StringVar(&s.precisions, "precisions", "fp32,tf32,bf16", "precisions to measure")
 	flag.StringVar(&s.lengths, "lengths", "300,768,1200", "tokens of a cell")
 	flag.StringVar(&s.lengthsFile, "lengths-file", "", "JSON list with the tokens of the cells of a file")
@@ -66,21 +67,34 @@ func run(s settings) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	shape := checkpointtest.FullSize(60_697)
+	var vocab []byte
+	if s.vocab != "" {
+		if vocab, err = os.ReadFile(s.vocab); err != nil {
+			return err
+		}
+		var ids map[string]int
+		if err := json.Unmarshal(vocab, &ids); err != nil {
+			return fmt.Errorf("%s: %w", s.vocab, err)
+		}
+		for _, special := range []string{"<pad>", "<cls>", "<eoc>"} {
+			ids[special] = 0
+		}
+		shape.Vocab = len(ids)
+	}
 	if err := shape.Write(dir); err != nil {
 		return err
 	}
-	if s.vocab != "" {
-		data, err := os.ReadFile(s.vocab)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(dir+"/vocab.json", data, 0o644); err != nil {
+	if vocab != nil {
+		if err := os.WriteFile(filepath.Join(dir, "vocab.json"), vocab, 0o644); err != nil {
 			return err
 		}
 	}
-	for p := range strings.SplitSeq(s.precisions, ",") {
-		if err := measure(s, dir, shape, compute.Precision(p)); err != nil {
-			return fmt.Errorf("%s: %w", p, err)
+	for name := range strings.SplitSeq(s.device, ";") {
+		for p := range strings.SplitSeq(s.precisions, ",") {
+			s.device = name
+			if err := measure(s, dir, shape, compute.Precision(p)); err != nil {
+				return fmt.Errorf("%s: %s: %w", name, p, err)
+			}
 		}
 	}
 	return nil

@@ -1,0 +1,129 @@
+package integration
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+
+	"github.com/seed-ab6af24b/troupe/registry"
+	"github.com/seed-ab6af24b/troupe/registry/telemetry"
+)
+
+// childAgent, set to a name, makes the test binary a program that registers an
+// agent of that name, for registries that run it in a process of its own.
+const childAgent = "TROUPE_TEST_AGENT"
+
+// playAgent runs the agent. What its activity does depends on the text.
+func playAgent(name string) int {
+	tel, err := telemetry.New(telemetry.Options{})
+	if err != nil {
+		return 1
+	}
+	return registry.Main(registry.Options{Observer: tel, Logger: silent}, func(reg *registry.Registry) error {
+		a := namedAgent(name)
+		a.onEcho = func(ctx context.Context, in Text) (Text, error) {
+			first := activity.GetInfo(ctx).Attempt == 1
+			switch {
+			case in.Text == "exit" && first:
+				os.Exit(9)
+			case in.Text == "hang" && first:
+				<-ctx.Done()
+				return Text{}, ctx.Err()
+			}
+			return in, nil
+		}
+		return reg.Register(a)
+	})
+}
+
+// inProcess runs the agent as playAgent does.
+func inProcess(a *testAgent) registry.AgentOption {
+	return registry.Process(registry.ProcessOptions{
+		Args: []string{}, Output: silentOutput{},
+		Env: []string{childAgent + "=" + a.Name(), "TEMPORAL_ADDRESS=" + hostPort},
+	})
+}
+
+type silentOutput struct{}
+
+func (silentOutput) Write(p []byte) (int, error) { return len(p), nil }
+
+// A process that ends in the middle of an activity costs one attempt, and the
+// agent beside it nothing. The server hears of it from the next process: the
+// activity's own timeout is a minute.
+func TestProcessOfAnAgent(t *testing.T) {
+	t.Parallel()
+	c := clientTo(t, hostPort)
+	risky, calm := newAgent(t, "risky"), newAgent(t, "calm")
+	tel, err := telemetry.New(telemetry.Options{})
+	require.NoError(t, err)
+	reg := newRegistry(hostPort, func(o *registry.Options) { o.Observer = tel })
+	require.NoError(t, reg.Register(risky, inProcess(risky)))
+	require.NoError(t, reg.Register(calm))
+	stop := run(t, reg)
+	require.NoError(t, reg.WaitReady(within(t, patience)))
+	risky.echo(t, c, "hello")
+	before, err := reg.AgentStatus(risky.Name())
+	require.NoError(t, err)
+	require.Len(t, before.Processes, 1)
+
+	started, err := risky.workflow.Start(within(t, patience), c, Text{"exit"})
+	require.NoError(t, err)
+	calm.echo(t, c, "not my trouble")
+	answer, err := started.Get(within(t, patience))
+	require.NoError(t, err)
+	require.Equal(t, "exit", answer.Text)
+	require.Equal(t, []int{2}, attempts(t, c, started.ID(), risky.activity.Name()))
+	after, err := reg.AgentStatus(risky.Name())
+	require.NoError(t, err)
+	require.NotEqual(t, before.Processes[0].PID, after.Processes[0].PID)
+	words := after.Processes[0].LastWords
+	require.Equal(t, "exit status 9", words.Exit)
+	require.Len(t, words.Running, 1)
+	require.Equal(t, started.ID(), words.Running[0].WorkflowID)
+
+	// What the process counts stands among the parent's metrics.
+	w := httptest.NewRecorder()
+	tel.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	require.Regexp(t, `troupe_activity_executions_total\{activity="echo",agent="`+risky.Name()+`",class="",outcome="ok",process="0"\} 1\n`, w.Body.String())
+	require.Regexp(t, `go_goroutines\{agent="`+risky.Name()+`",process="0"\} [0-9]+\n`, w.Body.String())
+	require.Contains(t, w.Body.String(), `troupe_agent_restarts_total{agent="`+risky.Name()+`"} 1`)
+	require.NoError(t, stop())
+	require.ErrorIs(t, syscall.Kill(after.Processes[0].PID, 0), syscall.ESRCH)
+}
+
+// Stopped, a process lets its activity react to the cancellation, within the
+// deadline.
+func TestProcessDrains(t *testing.T) {
+	t.Parallel()
+	c := clientTo(t, hostPort)
+	a := newAgent(t, "a")
+	reg := newRegistry(hostPort, func(o *registry.Options) { o.StopTimeout = 5 * time.Second })
+	require.NoError(t, reg.Register(a, inProcess(a)))
+	stop := run(t, reg)
+	require.NoError(t, reg.WaitReady(within(t, patience)))
+	started, err := a.workflow.Start(within(t, patience), c, Text{"hang"})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		s, err := reg.AgentStatus(a.Name())
+		return err == nil && len(s.Running) == 1
+	}, patience, 5*time.Millisecond)
+	require.NoError(t, stop())
+
+	// The next process does it.
+	again := newRegistry(hostPort)
+	require.NoError(t, again.Register(a, inProcess(a)))
+	stopAgain := run(t, again)
+	answer, err := started.Get(within(t, patience))
+	require.NoError(t, err)
+	require.Equal(t, "hang", answer.Text)
+	require.NoError(t, stopAgain())
+}

@@ -1,0 +1,66 @@
+package compute
+
+import "context"
+
+// LayerFinisher is implemented by a device that can run what follows the
+// attention in a transformer layer as one operation, which saves it the way of
+// intermediate results through memory.
+type LayerFinisher interface {
+	// FinishLayer replaces h (n × d) by
+	//
+	//	h = LayerNorm(h + Out(attended))
+	//	h = LayerNorm(h + Down(ReLU(Up(h))))
+	//
+	// and gives it the bytes that Linear and AddLayerNorm would. attended is
+	// n × d and not h.
+	FinishLayer(ctx context.Context, h, attended Tensor, l LayerTail) error
+}
+
+// Linear is a linear layer: its weights and their bias.
+type Linear struct {
+	Weight Matrix
+	Bias   Tensor // nil without
+}
+
+// LayerTail holds the weights of [LayerFinisher].
+type LayerTail struct {
+	Out, Up, Down Linear
+	// Norm1 follows the projection, Norm2 the feed-forward part.
+	Norm1, Norm2 Norm
+}
+
+// CheckFinishLayer holds the rules of FinishLayer.
+func CheckFinishLayer(h, attended Tensor, l LayerTail) error {
+	const op = "FinishLayer"
+	switch {
+	case h == nil || attended == nil || l.Out.Weight == nil || l.Up.Weight == nil || l.Down.Weight == nil:
+		return shapeErrorf(op, "tensors and weights must be set")
+	case h == attended:
+		return shapeErrorf(op, "destination is also a source")
+	}
+	if err := checkSame(op, h, attended); err != nil {
+		return err
+	}
+	d, hidden := h.Cols(), l.Up.Weight.Out()
+	for _, part := range []struct {
+		what    string
+		l       Linear
+		out, in int
+	}{{"Out", l.Out, d, d}, {"Up", l.Up, hidden, d}, {"Down", l.Down, d, hidden}} {
+		if w := part.l.Weight; w.Out() != part.out || w.In() != part.in {
+			return shapeErrorf(op, "%s takes %d columns to %d, want %d to %d", part.what, w.In(), w.Out(), part.in, part.out)
+		}
+		if part.l.Bias == nil {
+			continue
+		}
+		if err := checkVector(op, part.what+"'s bias", part.l.Bias, part.out); err != nil {
+			return err
+		}
+	}
+	for _, n := range []Norm{l.Norm1, l.Norm2} {
+		if err := CheckAddLayerNorm(h, h, nil, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

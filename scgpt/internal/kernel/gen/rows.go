@@ -1,0 +1,293 @@
+package main
+
+import (
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// loop runs body over the whole vectors of a row of n numbers and tail, if
+// numbers remain, over those. Offsets are bytes from the row's begin. setTail
+// has been called.
+func loop(v vectors, label string, n reg.GPVirtual, body, tail func(offset reg.GPVirtual)) {
+	offset, left := GP64(), GP64()
+	XORQ(offset, offset)
+	MOVQ(n, left)
+	SUBQ(Imm(uint64(v.lanes())), left)
+	JLT(LabelRef(label + "Tail"))
+	Label(label)
+	body(offset)
+	ADDQ(Imm(uint64(bytes(v))), offset)
+	SUBQ(Imm(uint64(v.lanes())), left)
+	JGE(LabelRef(label))
+	Label(label + "Tail")
+	ADDQ(Imm(uint64(v.lanes())), left)
+	JEQ(LabelRef(label + "End"))
+	tail(offset)
+	Label(label + "End")
+}
+
+func at(base, offset reg.GPVirtual) Mem { return Mem{Base: base, Index: offset, Scale: 1} }
+
+func param(name string) reg.GPVirtual {
+	x := GP64()
+	Load(Param(name), x)
+	return x
+}
+
+// rowLength loads the parameter n and prepares for its tail.
+func rowLength(v vectors) reg.GPVirtual {
+	n := param("n")
+	tail := GP64()
+	MOVQ(n, tail)
+	ANDQ(Imm(uint64(v.lanes()-1)), tail)
+	v.setTail(tail)
+	return n
+}
+
+// Coefficients of 2^f on [-1/2, 1/2] and the smallest exponent, as in
+// kernel's exp.go.
+var exp2Coefficients = [...]float32{0.6931471824645996, 0.24022647738456726, 0.055503323674201965, 0.009618437848985195, 0.001339887734502554, 0.00015353267372120172}
+
+const minExp2 = -126
+
+// exp2 returns a function that replaces a vector x ≤ 0 by 2^x.
+func exp2(v vectors) func(x reg.VecVirtual) {
+	least := broadcastConst(v, "least", minExp2)
+	one := broadcastConst(v, "one", 1)
+	var c []reg.VecVirtual
+	for i, value := range exp2Coefficients {
+		c = append(c, broadcastConst(v, "exp"+string(rune('1'+i)), value))
+	}
+	return func(x reg.VecVirtual) {
+		whole, p := v.vector(), v.vector()
+		VMAXPS(least, x, x)
+		v.round(x, whole)
+		VSUBPS(whole, x, x)
+		VMOVAPS(c[5], p)
+		for i := 4; i >= 0; i-- {
+			VFMADD213PS(c[i], x, p)
+		}
+		VFMADD213PS(one, x, p)
+		v.scale2(p, whole, x)
+	}
+}
+
+func add(ops ...Op)           { VADDPS(ops...) }
+func addScalar(ops ...Op)     { VADDSS(ops...) }
+func maximum(ops ...Op)       { VMAXPS(ops...) }
+func maximumScalar(ops ...Op) { VMAXSS(ops...) }
+
+// rowMaximum returns the largest number of a row, the lowest of a register.
+func rowMaximum(v vectors, row, n reg.GPVirtual) reg.Register {
+	top := broadcastConst(v, "minusInf", float32(math.Inf(-1)))
+	filler := v.vector()
+	VMOVAPS(top, filler)
+	loop(v, "max", n, func(offset reg.GPVirtual) {
+		VMAXPS(at(row, offset), top, top)
+	}, func(offset reg.GPVirtual) {
+		x := v.vector()
+		v.loadTail(at(row, offset), x)
+		v.fillTail(x, filler)
+		VMAXPS(x, top, top)
+	})
+	return reduce(v, top, maximum, maximumScalar)
+}
+
+func largest(v vectors) {
+	TEXT("largest"+v.name(), NOSPLIT, "func(row *float32, n int) float32")
+	Pragma("noescape")
+	n := rowLength(v)
+	VMOVSS(rowMaximum(v, param("row"), n), address(ReturnIndex(0)))
+	VZEROUPPER()
+	RET()
+}
+
+func softmax(v vectors) {
+	TEXT("softmax"+v.name(), NOSPLIT, "func(row *float32, n int, scale float32) float32")
+	Pragma("noescape")
+	n := rowLength(v)
+	row := param("row")
+	most := v.vector()
+	VBROADCASTSS(rowMaximum(v, row, n), most)
+	scale, sum := broadcastParam(v, "scale"), v.vector()
+	v.zero(sum)
+	exp := exp2(v)
+	loop(v, "exp", n, func(offset reg.GPVirtual) {
+		x := v.vector()
+		VMOVUPS(at(row, offset), x)
+		VSUBPS(most, x, x)
+		VMULPS(scale, x, x)
+		exp(x)
+		VMOVUPS(x, at(row, offset))
+		VADDPS(x, sum, sum)
+	}, func(offset reg.GPVirtual) {
+		x := v.vector()
+		v.loadTail(at(row, offset), x)
+		VSUBPS(most, x, x)
+		VMULPS(scale, x, x)
+		exp(x)
+		v.keepTail(x)
+		v.storeTail(x, at(row, offset))
+		VADDPS(x, sum, sum)
+	})
+	VMOVSS(reduce(v, sum, add, addScalar), address(ReturnIndex(0)))
+	VZEROUPPER()
+	RET()
+}
+
+func scale(v vectors) {
+	TEXT("scale"+v.name(), NOSPLIT, "func(dst *float32, src *float32, n int, s float32)")
+	Pragma("noescape")
+	n := rowLength(v)
+	dst, src := param("dst"), param("src")
+	s := broadcastParam(v, "s")
+	loop(v, "loop", n, func(offset reg.GPVirtual) {
+		x := v.vector()
+		VMULPS(at(src, offset), s, x)
+		VMOVUPS(x, at(dst, offset))
+	}, func(offset reg.GPVirtual) {
+		x := v.vector()
+		v.loadTail(at(src, offset), x)
+		VMULPS(x, s, x)
+		v.storeTail(x, at(dst, offset))
+	})
+	VZEROUPPER()
+	RET()
+}
+
+func sum(v vectors) {
+	TEXT("sum"+v.name(), NOSPLIT, "func(dst *float32, a *float32, b *float32, n int)")
+	Pragma("noescape")
+	n := rowLength(v)
+	dst, a, b := param("dst"), param("a"), param("b")
+	loop(v, "loop", n, func(offset reg.GPVirtual) {
+		x := v.vector()
+		VMOVUPS(at(a, offset), x)
+		VADDPS(at(b, offset), x, x)
+		VMOVUPS(x, at(dst, offset))
+	}, func(offset reg.GPVirtual) {
+		x, y := v.vector(), v.vector()
+		v.loadTail(at(a, offset), x)
+		v.loadTail(at(b, offset), y)
+		VADDPS(y, x, x)
+		v.storeTail(x, at(dst, offset))
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// copyRows copies rows of two vectors, ld numbers apart, side by side.
+func copyRows(v vectors) {
+	TEXT("copyRows"+v.name(), NOSPLIT, "func(dst *float32, src *float32, ld int, rows int)")
+	Pragma("noescape")
+	dst, src, ld, rows := param("dst"), param("src"), param("ld"), param("rows")
+	SHLQ(Imm(2), ld)
+	Label("row")
+	for j := range 2 {
+		x := v.vector()
+		VMOVUPS(Mem{Base: src, Disp: j * bytes(v)}, x)
+		VMOVUPS(x, Mem{Base: dst, Disp: j * bytes(v)})
+	}
+	ADDQ(ld, src)
+	ADDQ(U32(uint32(2*bytes(v))), dst)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
+// addNorm goes over the row three times: sum, squares, result. b may be nil.
+func addNorm(v vectors) {
+	TEXT("addNorm"+v.name(), NOSPLIT, "func(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)")
+	Pragma("noescape")
+	n := rowLength(v)
+	dst, a, b := param("dst"), param("a"), param("b")
+
+	sum := v.vector()
+	v.zero(sum)
+	TESTQ(b, b)
+	JZ(LabelRef("alone"))
+	loop(v, "both", n, func(offset reg.GPVirtual) {
+		x := v.vector()
+		VMOVUPS(at(a, offset), x)
+		VADDPS(at(b, offset), x, x)
+		VMOVUPS(x, at(dst, offset))
+		VADDPS(x, sum, sum)
+	}, func(offset reg.GPVirtual) {
+		x, y := v.vector(), v.vector()
+		v.loadTail(at(a, offset), x)
+		v.loadTail(at(b, offset), y)
+		VADDPS(y, x, x)
+		v.storeTail(x, at(dst, offset))
+		VADDPS(x, sum, sum)
+	})
+	JMP(LabelRef("mean"))
+	Label("alone")
+	loop(v, "one", n, func(offset reg.GPVirtual) {
+		x := v.vector()
+		VMOVUPS(at(a, offset), x)
+		VMOVUPS(x, at(dst, offset))
+		VADDPS(x, sum, sum)
+	}, func(offset reg.GPVirtual) {
+		x := v.vector()
+		v.loadTail(at(a, offset), x)
+		v.storeTail(x, at(dst, offset))
+		VADDPS(x, sum, sum)
+	})
+
+	Label("mean")
+	count := XMM()
+	VXORPS(count, count, count)
+	VCVTSI2SSQ(n, count, count)
+	divided := XMM()
+	VDIVSS(count, reduce(v, sum, add, addScalar), divided)
+	mean, squares := v.vector(), v.vector()
+	VBROADCASTSS(divided, mean)
+	v.zero(squares)
+	loop(v, "squares", n, func(offset reg.GPVirtual) {
+		x := v.vector()
+		VMOVUPS(at(dst, offset), x)
+		VSUBPS(mean, x, x)
+		VFMADD231PS(x, x, squares)
+	}, func(offset reg.GPVirtual) {
+		x := v.vector()
+		v.loadTail(at(dst, offset), x)
+		VSUBPS(mean, x, x)
+		v.keepTail(x)
+		VFMADD231PS(x, x, squares)
+	})
+	variance := XMM()
+	VDIVSS(count, reduce(v, squares, add, addScalar), variance)
+	VADDSS(address(Param("eps")), variance, variance)
+	VSQRTSS(variance, variance, variance)
+	one := XMM()
+	VMOVSS(constant("one"+v.name(), 1), one)
+	VDIVSS(variance, one, one)
+	inverse := v.vector()
+	VBROADCASTSS(one, inverse)
+
+	gamma, beta := param("gamma"), param("beta")
+	loop(v, "norm", n, func(offset reg.GPVirtual) {
+		x, y := v.vector(), v.vector()
+		VMOVUPS(at(dst, offset), x)
+		VSUBPS(mean, x, x)
+		VMULPS(inverse, x, x)
+		VMOVUPS(at(gamma, offset), y)
+		VFMADD213PS(at(beta, offset), y, x)
+		VMOVUPS(x, at(dst, offset))
+	}, func(offset reg.GPVirtual) {
+		x, y, z := v.vector(), v.vector(), v.vector()
+		v.loadTail(at(dst, offset), x)
+		VSUBPS(mean, x, x)
+		VMULPS(inverse, x, x)
+		v.loadTail(at(gamma, offset), y)
+		v.loadTail(at(beta, offset), z)
+		VFMADD213PS(z, y, x)
+		v.storeTail(x, at(dst, offset))
+	})
+	VZEROUPPER()
+	RET()
+}
