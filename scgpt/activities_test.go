@@ -1,6 +1,7 @@
 package scgpt_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -339,4 +340,73 @@ func requireSame(t *testing.T, want, got string) {
 	b, err := os.ReadFile(got)
 	require.NoError(t, err)
 	require.True(t, string(a) == string(b), "%s and %s differ", want, got)
+}
+
+func TestClustersOfCellsWithoutALabel(t *testing.T) {
+	w := newWorkplace(t)
+	annotated := must(t, w, api.AnnotateCellTypes, api.AnnotationRequest{
+		ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Out: "x.h5ad", Labels: api.LabelOptions{Neighbors: 400, MinConfidence: 0.9},
+	})
+	require.Equal(t, 200, annotated.UnassignedCells, "no label is that of nine tenths of so many")
+	found := must(t, w, api.ClusterCells, api.ClusterRequest{Annotated: annotated.Out})
+	require.Equal(t, 200, found.UnassignedCells)
+	require.GreaterOrEqual(t, len(found.Clusters), 3)
+	require.Equal(t, filepath.Join(w.dir, "x.clusters.csv"), found.Assignments)
+	total := 0
+	marks := map[string]string{}
+	for i, c := range found.Clusters {
+		total += c.Cells
+		require.GreaterOrEqual(t, c.Cells, 10)
+		if i > 0 {
+			require.LessOrEqual(t, c.Cells, found.Clusters[i-1].Cells)
+		}
+		require.NotEmpty(t, c.Genes)
+		for _, g := range c.Genes[:5] {
+			marks[g] = c.ID
+		}
+	}
+	require.LessOrEqual(t, total, 200)
+	require.Contains(t, marks, "CD79A", "B cells are a cluster of their own")
+
+	named := found.Clusters
+	for i := range named {
+		named[i].Name, named[i].Confidence = "name of "+named[i].ID, 0.5
+	}
+	res := must(t, w, api.NameCells, api.NameCellsRequest{Annotated: annotated.Out, Assignments: found.Assignments, Clusters: named})
+	require.Equal(t, total, res.Cells)
+	f := open(t, annotated.Out)
+	clusters, names := column(t, f, "troupe_cluster"), column(t, f, "troupe_cluster_name")
+	table, err := os.ReadFile(found.Assignments)
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(table)), "\n")
+	require.Len(t, lines, 201)
+	require.Equal(t, "cell,cluster,name,confidence", lines[0])
+	for i, c := range clusters {
+		want := fmt.Sprintf("%d,,,", i)
+		if c != "" {
+			require.Equal(t, "name of "+c, names[i])
+			want = fmt.Sprintf("%d,%s,name of %s,0.5", i, c, c)
+		}
+		require.Equal(t, want, lines[i+1])
+	}
+	require.Len(t, column(t, f, "predicted_labels"), 200)
+
+	// Once more gives the same; of fewer clusters than the table speaks of, or
+	// of another file, none of it is done.
+	again := must(t, w, api.NameCells, api.NameCellsRequest{Annotated: annotated.Out, Assignments: found.Assignments, Clusters: named})
+	require.Equal(t, res, again)
+	_, err = do(t, w, api.NameCells, api.NameCellsRequest{Annotated: annotated.Out, Assignments: found.Assignments, Clusters: named[:1]})
+	requireClass(t, retry.InvalidData, err)
+	_, err = do(t, w, api.NameCells, api.NameCellsRequest{Annotated: w.counts, Assignments: found.Assignments, Clusters: named})
+	requireClass(t, retry.InvalidData, err)
+	require.ErrorContains(t, err, "the file has changed")
+	_, err = do(t, w, api.ClusterCells, api.ClusterRequest{Annotated: w.cells})
+	requireClass(t, retry.InvalidData, err)
+	require.ErrorContains(t, err, `no column "predicted_labels"`)
+
+	few := must(t, w, api.AnnotateCellTypes, api.AnnotationRequest{ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Out: "y.h5ad"})
+	none := must(t, w, api.ClusterCells, api.ClusterRequest{Annotated: few.Out})
+	require.Empty(t, none.Clusters)
+	require.Empty(t, none.Assignments)
+	w.requireFiles(t, "x.h5ad", "x.clusters.csv", "y.h5ad")
 }

@@ -70,6 +70,8 @@ func (a *Agent) Activities() []agent.Binding {
 		api.EmbedCells.To(a.embedCells),
 		api.IntegrateBatches.To(a.integrateBatches),
 		api.GetGeneEmbeddings.To(a.getGeneEmbeddings),
+		api.ClusterCells.To(a.clusterCells),
+		api.NameCells.To(a.nameCells),
 		api.DiscardShards.To(a.discardShards),
 	)
 }

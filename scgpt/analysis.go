@@ -40,6 +40,11 @@ func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.An
 	}); err != nil {
 		return res, err
 	}
+	if req.NameClusters {
+		if res.Clusters, err = r.nameClusters(ctx, req, res.Annotation.Out); err != nil {
+			return res, err
+		}
+	}
 	if req.BatchKey != "" {
 		if res.Integration, err = r.integrate(ctx, req); err != nil {
 			return res, err

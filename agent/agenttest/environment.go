@@ -79,6 +79,10 @@ func NewEnvironment(t testing.TB, agents ...agent.Agent) *Environment {
 	}
 	env.options.Interceptors = append([]interceptor.WorkerInterceptor{env.inflight, retry.Interceptor()}, env.options.Interceptors...)
 	options := env.options
+	// The SDK's environment has no slots to count, and fails with these where a
+	// workflow has children.
+	options.MaxConcurrentActivityExecutionSize, options.MaxConcurrentLocalActivityExecutionSize = 0, 0
+	options.MaxConcurrentWorkflowTaskExecutionSize, options.MaxConcurrentNexusTaskExecutionSize = 0, 0
 	options.BackgroundActivityContext, env.end = context.WithCancelCause(cmp.Or(options.BackgroundActivityContext, context.Background()))
 	t.Cleanup(func() { env.end(errEnded) })
 	env.SetWorkerOptions(options)

@@ -13,6 +13,7 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/seed-ab6af24b/troupe/agent"
 )
@@ -78,19 +79,23 @@ func replay(path string, a agent.Agent) error {
 	if started == nil {
 		return fmt.Errorf("%s: events[0] is a %v, want the start of a workflow", path, history.Events[0].GetEventType())
 	}
-	workflow := started.GetWorkflowType().GetName()
+	name := started.GetWorkflowType().GetName()
 	var names []string
 	for _, b := range a.Workflows() {
 		names = append(names, b.Name())
 	}
-	if !slices.Contains(names, workflow) {
+	if !slices.Contains(names, name) {
 		return fmt.Errorf("%s: it is the history of a %q, which is no workflow of the agent %q; those are %s",
-			path, workflow, a.Name(), strings.Join(names, ", "))
+			path, name, a.Name(), strings.Join(names, ", "))
 	}
 	replayer := worker.NewWorkflowReplayer()
 	agent.RegisterWorkflows(replayer, a)
-	if err := guard(func() error { return replayer.ReplayWorkflowHistory(silent, history) }); err != nil {
-		return fmt.Errorf("%s: %s no longer does what the history says: %w", path, workflow, err)
+	// A workflow may name its children after itself.
+	options := worker.ReplayWorkflowHistoryOptions{OriginalExecution: workflow.Execution{
+		ID: started.GetWorkflowId(), RunID: started.GetOriginalExecutionRunId(),
+	}}
+	if err := guard(func() error { return replayer.ReplayWorkflowHistoryWithOptions(silent, history, options) }); err != nil {
+		return fmt.Errorf("%s: %s no longer does what the history says: %w", path, name, err)
 	}
 	return nil
 }

@@ -23,6 +23,8 @@ type requestFlags struct {
 	reports          reportFlags
 	genes            []string
 	similarity       bool
+	nameClusters     bool
+	tissue           string
 }
 
 func (f *requestFlags) register(cmd *cobra.Command) {
@@ -33,6 +35,8 @@ func (f *requestFlags) register(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.shards.ShardCells, "shard-cells", 0, "cells of a shard (default: some 15 s of work)")
 	cmd.Flags().IntVar(&f.shards.MaxShardsInFlight, "max-shards-in-flight", 0, "shards that are scheduled at a time (default 16)")
 	cmd.Flags().StringSliceVar(&f.genes, "genes", nil, "gene symbols whose vectors are looked up, separated by commas (default: common blood markers)")
+	cmd.Flags().BoolVar(&f.nameClusters, "name-clusters", false, "have foogpt name clusters of the cells that get no label")
+	cmd.Flags().StringVar(&f.tissue, "tissue", "", "with --name-clusters: leave out cell types that do not occur there, such as blood")
 	f.labels.register(cmd)
 	f.batches.register(cmd, "")
 	f.reports.register(cmd)
@@ -59,7 +63,7 @@ func (f *requestFlags) check(cmd *cobra.Command) error {
 func (f *requestFlags) analysis() api.AnalysisWorkflowRequest {
 	return api.AnalysisWorkflowRequest{
 		ExpressionData: f.data, ReferenceDataset: f.labels.reference, Model: f.model, Out: f.out,
-		BatchKey: f.batches.key, NHVG: f.batches.hvg, Genes: f.genes, NoMemo: f.noMemo,
+		BatchKey: f.batches.key, NHVG: f.batches.hvg, NameClusters: f.nameClusters, Tissue: f.tissue, Genes: f.genes, NoMemo: f.noMemo,
 		Cells: f.cells.CellOptions, Labels: f.labels.LabelOptions, ReportOptions: f.reports.options(), ShardOptions: f.shards,
 	}
 }

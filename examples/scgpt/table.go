@@ -18,6 +18,9 @@ import (
 // printAnalysis prints the result of an analysis for a person.
 func (a *app) printAnalysis(r api.AnalysisWorkflowResult) {
 	a.printAnnotation(r.Annotation)
+	if r.Clusters != nil {
+		a.printClusters(*r.Clusters)
+	}
 	if r.Integration != nil {
 		a.printIntegration(*r.Integration)
 	}
@@ -73,6 +76,22 @@ func (a *app) printAnnotation(r api.AnnotationResponse) {
 		fmt.Fprintf(a.stdout, "Report          %s (open it in a browser)\n", shortPath(r.Report))
 		fmt.Fprintf(a.stdout, "Table of cells  %s\n", shortPath(r.CSV))
 	}
+}
+
+// printClusters prints the clusters of cells without a label for a person.
+func (a *app) printClusters(c api.ClusterNames) {
+	fmt.Fprintf(a.stdout, "\nNo label        %d cells, in %d clusters\n", c.UnassignedCells, len(c.Clusters))
+	for _, k := range c.Clusters {
+		name := k.Name
+		if name == "" {
+			name = "(no name)"
+		}
+		fmt.Fprintf(a.stdout, "  %-4s %5d cells  %-24s %.2f  %s\n", k.ID, k.Cells, name, k.Confidence, strings.Join(k.Genes[:min(6, len(k.Genes))], ", "))
+	}
+	if c.Problem != "" {
+		fmt.Fprintf(a.stdout, "                %s\n", c.Problem)
+	}
+	fmt.Fprintln(a.stdout)
 }
 
 // printEmbedding prints an embedding of cells for a person.

@@ -24,6 +24,11 @@ type AnalysisWorkflowRequest struct {
 	// nothing is integrated. NHVG is as in [BatchIntegrationRequest].
 	BatchKey string `json:"batch_key,omitempty"`
 	NHVG     int    `json:"n_hvg,omitempty"`
+	// NameClusters asks for clusters of the cells that got no label, named by
+	// the agent foogpt after the genes that mark them. Tissue, such as blood,
+	// leaves out cell types that do not occur there.
+	NameClusters bool   `json:"name_clusters,omitempty"`
+	Tissue       string `json:"tissue,omitempty"`
 	// Genes are the genes whose embeddings are looked up, and which the report
 	// shows; empty means [CommonMarkers].
 	Genes []string `json:"genes,omitempty"`
@@ -50,6 +55,8 @@ func (r AnalysisWorkflowRequest) Validate() error {
 		return errNoData
 	case r.NHVG < 0 || r.NHVG > MaxHVG:
 		return fmt.Errorf("n_hvg is %d: want 0 for the default, or 1 to %d", r.NHVG, MaxHVG)
+	case r.Tissue != "" && !r.NameClusters:
+		return errors.New("tissue is for names of clusters: set name_clusters")
 	case r.NHVG > 0 && r.BatchKey == "":
 		return errors.New("n_hvg is for integration: name the column of the batches in batch_key")
 	}
@@ -73,8 +80,10 @@ type AnalysisWorkflowResult struct {
 	Status         string             `json:"status"`
 	Annotation     AnnotationResponse `json:"annotation"`
 	GeneEmbeddings EmbeddingResponse  `json:"gene_embeddings"`
-	// Integration is there when the request named batches.
+	// Integration is there when the request named batches, Clusters when it
+	// asked for names of clusters.
 	Integration *BatchIntegrationResponse `json:"integration,omitempty"`
+	Clusters    *ClusterNames             `json:"clusters,omitempty"`
 	Metadata    AnalysisMetadata          `json:"metadata"`
 }
 

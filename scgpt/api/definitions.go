@@ -36,6 +36,13 @@ var (
 	// GetGeneEmbeddings returns the model's vectors of genes.
 	GetGeneEmbeddings = agent.NewActivity[EmbeddingRequest, EmbeddingResponse](Domain, "get_gene_embeddings",
 		agent.StartToClose(5*time.Minute), agent.Heartbeat(HeartbeatTimeout))
+	// ClusterCells finds clusters among the cells that have no label, and the
+	// genes that mark them.
+	ClusterCells = agent.NewActivity[ClusterRequest, ClusterResponse](Domain, "cluster_cells",
+		agent.StartToClose(10*time.Minute), agent.Heartbeat(HeartbeatTimeout), agent.WaitForCancellation())
+	// NameCells writes the names of clusters into an annotated copy.
+	NameCells = agent.NewActivity[NameCellsRequest, NamedCells](Domain, "name_cells",
+		agent.StartToClose(10*time.Minute), agent.Heartbeat(HeartbeatTimeout), agent.WaitForCancellation())
 	// DiscardShards removes the shard files of a plan.
 	DiscardShards = agent.NewActivity[Plan, Discarded](Domain, "discard_shards",
 		agent.StartToClose(time.Minute), agent.ScheduleToClose(5*time.Minute))

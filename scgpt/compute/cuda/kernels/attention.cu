@@ -20,7 +20,6 @@
 // launch: attention_bf16_{16,32,64} BM=128 threads=128, _128 BM=64 threads=128; shared = 512·HD
 // launch: attention_tf32_{16,32,64} BM=128 threads=128, _128 BM=64 threads=128; shared = 512·HD + 5120
 // launch: attention_fp32_{16,32,64,128} BM=64 threads=256; shared = 256·(max(HD, 64) + 4) + 512·(HD + 4)
-// launch: attention_fp32_wide_64 BM=128 threads=256 shared=104448
 // launch: attention_wgmma_64 BM=128 threads=256 shared=65536
 
 typedef long long i64;
@@ -803,7 +802,6 @@ KERNELS(32, 2)
 #endif
 #if !defined(HEAD_DIM) || HEAD_DIM == 64
 KERNELS(64, 2)
-extern "C" __global__ void __launch_bounds__(256, 2) attention_fp32_wide_64(PARAMETERS) { attention_fp32<64, 8>(ARGUMENTS(float)); }
 #ifdef WARPGROUPS
 extern "C" __global__ void __launch_bounds__(256, 2) attention_wgmma_64(PARAMETERS) { attention_wgmma<2, 64, 4>(ARGUMENTS(unsigned short)); }
 #endif

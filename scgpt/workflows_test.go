@@ -1,0 +1,97 @@
+package scgpt_test
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/agent/agenttest"
+	"github.com/seed-ab6af24b/troupe/foogpt"
+	fooapi "github.com/seed-ab6af24b/troupe/foogpt/api"
+	"github.com/seed-ab6af24b/troupe/retry"
+	"github.com/seed-ab6af24b/troupe/scgpt"
+	"github.com/seed-ab6af24b/troupe/scgpt/api"
+)
+
+func TestConformance(t *testing.T) {
+	dir := t.TempDir()
+	agenttest.Conformance(t, func() agent.Agent {
+		return scgpt.New(scgpt.Options{Models: testdata + "/models", DefaultModel: "tiny_scgpt", Roots: []string{dir}, Threads: 1})
+	})
+}
+
+// Workflows that run while their worker is replaced go on with the new code: it
+// must do what the recorded one did. Record the history of a change that is meant
+// (TROUPE_RECORD=1 go test ./integration -run TestRecord) and keep the old ones.
+func TestReplay(t *testing.T) {
+	agenttest.Replay(t, testdata+"/histories", scgpt.New(scgpt.Options{}))
+}
+
+// unsure is a request that leaves all cells without a label.
+func (w *workplace) unsure() api.AnalysisWorkflowRequest {
+	return api.AnalysisWorkflowRequest{
+		ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Out: "x.h5ad", Genes: []string{"CD3D"},
+		Labels: api.LabelOptions{Neighbors: 400, MinConfidence: 0.9}, NameClusters: true, Tissue: "blood",
+	}
+}
+
+func TestClustersAreNamedByFoogpt(t *testing.T) {
+	w := newWorkplace(t)
+	env := agenttest.NewEnvironment(t, w.agent, agenttest.Start(t, foogpt.New()))
+	res, err := agenttest.Run(env, api.Analysis, w.unsure())
+	require.NoError(t, err)
+	require.Equal(t, api.StatusComplete, res.Status)
+	c := res.Clusters
+	require.Equal(t, 200, c.UnassignedCells)
+	require.Equal(t, fooapi.MethodMarkers, c.Method)
+	require.Empty(t, c.Problem)
+	var names []string
+	for _, k := range c.Clusters {
+		require.NotEmpty(t, k.Name)
+		names = append(names, k.Name)
+	}
+	require.Contains(t, names, "B cell")
+	require.Equal(t, filepath.Join(w.dir, "x.clusters.csv"), c.Assignments)
+	require.Contains(t, column(t, open(t, res.Annotation.Out), "troupe_cluster_name"), "B cell")
+	w.requireFiles(t, "x.h5ad", "x.clusters.csv")
+}
+
+// One agent's trouble stays its own: without names, the analysis is complete and
+// says why it has none.
+func TestAnalysisWithoutFoogpt(t *testing.T) {
+	for name, naming := range map[string]struct {
+		f    func(workflow.Context, fooapi.NameClustersRequest) (fooapi.NamingWorkflowResult, error)
+		want string
+	}{
+		"it fails": {func(workflow.Context, fooapi.NameClustersRequest) (fooapi.NamingWorkflowResult, error) {
+			return fooapi.NamingWorkflowResult{}, retry.Authentication.Wrap(errors.New("the key was refused"))
+		}, "the key was refused"},
+		// The server ends it then, which the environment does not.
+		"no worker answers": {func(ctx workflow.Context, _ fooapi.NameClustersRequest) (fooapi.NamingWorkflowResult, error) {
+			if limit := workflow.GetInfo(ctx).WorkflowExecutionTimeout; limit != 5*time.Minute {
+				return fooapi.NamingWorkflowResult{}, nil
+			}
+			return fooapi.NamingWorkflowResult{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil)
+		}, "foogpt did not name the clusters: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkplace(t)
+			env := agenttest.NewEnvironment(t, w.agent)
+			agenttest.MockWorkflow(env, fooapi.Naming, naming.f)
+			res, err := agenttest.Run(env, api.Analysis, w.unsure())
+			require.NoError(t, err)
+			require.Equal(t, api.StatusComplete, res.Status)
+			require.Contains(t, res.Clusters.Problem, naming.want)
+			require.NotEmpty(t, res.Clusters.Clusters)
+			require.Empty(t, res.Clusters.Clusters[0].Name)
+			require.Equal(t, []string{"CD3D"}, res.GeneEmbeddings.Genes)
+		})
+	}
+}
