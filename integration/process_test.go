@@ -5,12 +5,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 
 	"github.com/seed-ab6af24b/troupe/registry"
 	"github.com/seed-ab6af24b/troupe/registry/telemetry"
@@ -20,13 +23,17 @@ import (
 // agent of that name, for registries that run it in a process of its own.
 const childAgent = "TROUPE_TEST_AGENT"
 
+// childStopTimeout is how long such a program may take to stop.
+const childStopTimeout = "TROUPE_TEST_STOP_TIMEOUT"
+
 // playAgent runs the agent. What its activity does depends on the text.
 func playAgent(name string) int {
 	tel, err := telemetry.New(telemetry.Options{})
 	if err != nil {
 		return 1
 	}
-	return registry.Main(registry.Options{Observer: tel, Logger: silent}, func(reg *registry.Registry) error {
+	timeout, _ := time.ParseDuration(os.Getenv(childStopTimeout)) // 0 is the default
+	return registry.Main(registry.Options{Observer: tel, Logger: silent, StopTimeout: timeout}, func(reg *registry.Registry) error {
 		a := namedAgent(name)
 		a.onEcho = func(ctx context.Context, in Text) (Text, error) {
 			first := activity.GetInfo(ctx).Attempt == 1
@@ -36,6 +43,8 @@ func playAgent(name string) int {
 			case in.Text == "hang" && first:
 				<-ctx.Done()
 				return Text{}, ctx.Err()
+			case in.Text == "stuck":
+				select {}
 			}
 			return in, nil
 		}
@@ -126,4 +135,65 @@ func TestProcessDrains(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "hang", answer.Text)
 	require.NoError(t, stopAgain())
+}
+
+// SIGTERM ends polling at once; what does not end in time, or before a second
+// SIGTERM, is named.
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	c := clientTo(t, hostPort)
+	cases := map[string]struct {
+		timeout string
+		second  bool
+		want    string
+	}{
+		"deadline":      {"2s", false, "did not stop within 2s: still running: activity echo of workflow "},
+		"second signal": {"10m", true, "was cut while it stopped: still running: activity echo of workflow "},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAgent(t, "a")
+			var stderr syncBuffer
+			program := exec.Command(os.Args[0])
+			program.Env = append(os.Environ(), childAgent+"="+a.Name(), childStopTimeout+"="+tc.timeout, "TEMPORAL_ADDRESS="+hostPort)
+			program.Stderr = &stderr
+			require.NoError(t, program.Start())
+			t.Cleanup(func() { _ = program.Process.Kill(); _ = program.Wait() })
+			stuck, err := a.workflow.Start(within(t, patience), c, Text{"stuck"})
+			require.NoError(t, err)
+			require.Eventually(t, func() bool { return activityStarted(t, c, stuck.ID()) }, patience, 5*time.Millisecond)
+
+			require.NoError(t, program.Process.Signal(syscall.SIGTERM))
+			require.Eventually(t, func() bool { return !isPolled(t, c, a.TaskQueue()) }, patience, 5*time.Millisecond, "it goes on polling")
+			if tc.second {
+				later, err := a.workflow.Start(within(t, patience), c, Text{"later"})
+				require.NoError(t, err)
+				require.NoError(t, program.Process.Signal(syscall.SIGTERM))
+				require.Error(t, program.Wait())
+				description, err := c.DescribeWorkflowExecution(within(t, patience), later.ID(), "")
+				require.NoError(t, err)
+				require.EqualValues(t, 2, description.GetWorkflowExecutionInfo().GetHistoryLength(), "nobody took it")
+			} else {
+				require.Error(t, program.Wait())
+			}
+			require.Equal(t, 1, program.ProcessState.ExitCode())
+			require.Contains(t, stderr.String(), `agent "`+a.Name()+`" `+tc.want+stuck.ID()+" (attempt 1")
+		})
+	}
+}
+
+func activityStarted(t *testing.T, c client.Client, id string) bool {
+	t.Helper()
+	d, err := c.DescribeWorkflowExecution(t.Context(), id, "")
+	require.NoError(t, err)
+	return len(d.GetPendingActivities()) == 1 && d.GetPendingActivities()[0].GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED
+}
+
+// isPolled asks the server, which forgets a poller that has stopped at once.
+func isPolled(t *testing.T, c client.Client, queue string) bool {
+	t.Helper()
+	d, err := c.DescribeTaskQueue(t.Context(), queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	require.NoError(t, err)
+	return len(d.GetPollers()) > 0
 }

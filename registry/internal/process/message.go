@@ -33,7 +33,7 @@ const (
 	// TypeBegin says, in Status, that an activity begins, until the next
 	// TypeStatus.
 	TypeBegin Type = "begin"
-	TypeLog     Type = "log"
+	TypeLog   Type = "log"
 	// TypeBye is the last message: the child is about to exit.
 	TypeBye Type = "bye"
 )
