@@ -1,17 +1,18 @@
-"""Measure the library on this machine's CPU beside PyTorch, faiss and h5py, and print one table.
+"""Measure the library on this machine's CPU beside PyTorch, faiss and h5py, and print the tables.
 
-usage: run.py WORK_DIR [PART...]     parts: peak fixed embed knn read growth (default: all)
+usage: run.py WORK_DIR [PART...]     parts: peak fixed embed thread knn read growth (default: all)
 
 WORK_DIR receives the model, the files and the built program. Runs of both sides are interleaved and the fastest of
-each counts. Wall-clock seconds are what the table shows; processor seconds stand beside them, since they change less
-when something else runs on the machine. Needs the packages of requirements.txt and Go.
+each counts. Wall-clock seconds are what counts; processor seconds stand beside them, since they change less when
+something else runs on the machine (part thread: with one thread each, so that nothing waits in a loop). CELLS and
+ROUNDS in the environment make it shorter. Needs the packages of requirements.txt and Go.
 """
 import glob, json, os, platform, re, subprocess, sys, time
 
 here = os.path.dirname(os.path.abspath(__file__))
 root = os.path.dirname(os.path.dirname(here))
 work = os.path.abspath(sys.argv[1])
-parts = sys.argv[2:] or ["peak", "fixed", "embed", "knn", "read", "growth"]
+parts = sys.argv[2:] or ["peak", "fixed", "embed", "thread", "knn", "read", "growth"]
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
 CELLS = os.environ.get("CELLS", "48")
 os.makedirs(work, exist_ok=True)
@@ -57,20 +58,40 @@ print(f"{time.strftime('%Y-%m-%d')}, {name}, {os.cpu_count()} processors, load a
 
 peaks = {}
 if "peak" in parts or "fixed" in parts:
-    out = run("go", "test", "-run", "^$", "-bench", "Peak", "-benchtime", "50ms", "-count", "5", "./scgpt/internal/kernel/peak")
-    for kind, threads, rate in re.findall(r"BenchmarkPeak/(\w+)/threads=(\d)\S*\s+\d+\s+\S+ ns/op\s+(\S+) GF/s", out):
-        peaks[kind, threads] = max(peaks.get((kind, threads), 0), float(rate))
-    head("Most that a loop of multiply-adds does, GF/s", "instructions", "1 thread", "2 threads")
+    out = run("go", "test", "-run", "^$", "-bench", "Peak", "-benchtime", "50ms", "-count", "8", "./scgpt/internal/kernel/peak")
+    for kind, threads, cpu, rate in re.findall(r"BenchmarkPeak/(\w+)/threads=(\d)\S*\s+\d+\s+\S+ ns/op\s+(\S+) GF/s\s+(\S+) cpu-GF/s", out):
+        for key, value in (((kind, threads), cpu), ((kind, "cpu"), rate)):
+            peaks[key] = max(peaks.get(key, 0), float(value))
+    head("Most that a loop of multiply-adds does, GF/s", "instructions", "1 thread", "2 threads", "per second of processor time")
     for kind in dict.fromkeys(k for k, _ in peaks):
-        row(kind, f"{peaks[kind, '1']:.0f}", f"{peaks[kind, '2']:.0f}")
+        row(kind, *(f"{peaks[kind, t]:.0f}" for t in ("1", "2", "cpu")))
 
 modes = [("cpu", "fp32"), ("cpu:avx2", "fp32"), ("cpu", "bf16"), ("cpu:avx512bf16", "bf16x3")]
 if "fixed" in parts:
-    head("Full-size model, cells of one length, 2 threads", "class", "tokens", "cells/s", "GF/s", "of the fp32 peak", "GF/s by processor time")
+    head("Full-size model, cells of one length, 2 threads", "class", "tokens", "cells/s", "GF/s", "of the fp32 peak", "GF/s per second of processor time", "of the fp32 peak")
     for device, precision in modes:
-        for r in ours("fixed", "--model", model, "--device", device, "--precision", precision, "--threads", 2):
-            cpu = r["gflops"] * 2 * r["cells"] / r["cells_per_s"] / r["cpu_seconds"]
-            row(r["class"], r["tokens"], f"{r['cells_per_s']:.2f}", f"{r['gflops']:.0f}", f"{r['gflops'] / peaks['avx512', '2']:.0%}", f"{cpu:.0f}")
+        for r in ours("fixed", "--model", model, "--device", device, "--precision", precision, "--threads", 2, "--repeat", 2 * ROUNDS):
+            cpu = r["gflops"] * r["cells"] / r["cells_per_s"] / r["cpu_seconds"]
+            row(r["class"], r["tokens"], f"{r['cells_per_s']:.2f}", f"{r['gflops']:.0f}", f"{r['gflops'] / peaks['avx512', '2']:.0%}",
+                f"{cpu:.0f}", f"{cpu / peaks['avx512', 'cpu']:.0%}")
+
+if "thread" in parts:
+    mine, other = {}, {}
+    few = min(int(CELLS), 8)
+    for _ in range(ROUNDS):
+        for mode in modes:
+            r = ours("embed", "--model", model, "--data", cells, "--cells", few, "--device", mode[0], "--precision", mode[1], "--threads", 1)
+            mine[mode] = best(mine.get(mode), r, "cpu_seconds")
+        for batch, low in ((1, False), (8, False), (1, True), (8, True)):
+            flags = ["--batch", batch, "--threads", 1, "--sort"] + ["--bf16"] * low
+            r = theirs("torch_embed.py", model, cells, "--cells", few, *flags)[0]
+            other[batch, low] = best(other.get((batch, low)), r, "cpu_seconds")
+    fp32, bf16 = (min(r["cpu_seconds"] for (_, low), r in other.items() if low == which) for which in (False, True))
+    head(f"celltypist sample, first {few} cells, one thread", "program", "processor seconds per cell", "over torch's best fp32", "over torch's best bf16")
+    for r in mine.values():
+        row(r["class"], f"{r['cpu_seconds'] / few:.3f}", f"{fp32 / r['cpu_seconds']:.2f}", f"{bf16 / r['cpu_seconds']:.2f}")
+    for (batch, low), r in other.items():
+        row(f"torch {r['torch']} {'bf16' if low else 'fp32'}, batch {batch}, sorted", f"{r['cpu_seconds'] / few:.3f}", "", "")
 
 if "embed" in parts:
     torch_runs = [(b, s, False) for b in (1, 8, 16, 64) for s in ((False, True) if b > 1 else (False,))] + [(1, False, True), (8, True, True)]
