@@ -342,10 +342,12 @@ func requireSame(t *testing.T, want, got string) {
 	require.True(t, string(a) == string(b), "%s and %s differ", want, got)
 }
 
+var noReport = api.ReportOptions{NoReport: true}
+
 func TestClustersOfCellsWithoutALabel(t *testing.T) {
 	w := newWorkplace(t)
 	annotated := must(t, w, api.AnnotateCellTypes, api.AnnotationRequest{
-		ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Out: "x.h5ad", Labels: api.LabelOptions{Neighbors: 400, MinConfidence: 0.9},
+		ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Out: "x.h5ad", ReportOptions: noReport, Labels: api.LabelOptions{Neighbors: 400, MinConfidence: 0.9},
 	})
 	require.Equal(t, 200, annotated.UnassignedCells, "no label is that of nine tenths of so many")
 	found := must(t, w, api.ClusterCells, api.ClusterRequest{Annotated: annotated.Out})
@@ -404,7 +406,7 @@ func TestClustersOfCellsWithoutALabel(t *testing.T) {
 	requireClass(t, retry.InvalidData, err)
 	require.ErrorContains(t, err, `no column "predicted_labels"`)
 
-	few := must(t, w, api.AnnotateCellTypes, api.AnnotationRequest{ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Out: "y.h5ad"})
+	few := must(t, w, api.AnnotateCellTypes, api.AnnotationRequest{ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Out: "y.h5ad", ReportOptions: noReport})
 	none := must(t, w, api.ClusterCells, api.ClusterRequest{Annotated: few.Out})
 	require.Empty(t, none.Clusters)
 	require.Empty(t, none.Assignments)

@@ -38,7 +38,7 @@ func TestReplay(t *testing.T) {
 func (w *workplace) unsure() api.AnalysisWorkflowRequest {
 	return api.AnalysisWorkflowRequest{
 		ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Out: "x.h5ad", Genes: []string{"CD3D"},
-		Labels: api.LabelOptions{Neighbors: 400, MinConfidence: 0.9}, NameClusters: true, Tissue: "blood",
+		Labels: api.LabelOptions{Neighbors: 400, MinConfidence: 0.9}, NameClusters: true, Tissue: "blood", ReportOptions: noReport,
 	}
 }
 
