@@ -23,7 +23,7 @@ done
 (cd "$root" && exec "$work/scgpt" worker --agents scgpt --address "127.0.0.1:$port" --roots "$work") >"$work/worker.log" 2>&1 &
 children+=($!)
 
-if ! "$root/scripts/python.sh" --requirements interop "$root/scripts/interop.py" "127.0.0.1:$port" "$work/cells.h5ad" "$work/out.h5ad"; then
+if ! "$root/scripts/python.sh" --with "$root/scripts/requirements-interop.txt" "$root/scripts/interop.py" "127.0.0.1:$port" "$work/cells.h5ad" "$work/out.h5ad"; then
 	cat "$work/server.log" "$work/worker.log" >&2
 	exit 1
 fi
