@@ -98,7 +98,7 @@ func (a *Agent) baseline(ctx context.Context, j job, data string, truth *engine.
 	if err != nil || path == "" {
 		return nil, err
 	}
-	return engine.NewBaseline(ctx, path, j.in, engine.BaselineOptions{LabelColumn: truth.Column, Layer: j.opts.Layer})
+	return engine.NewBaseline(ctx, path, j.in, engine.BaselineOptions{LabelColumn: truth.Column, Layer: j.opts.Layer, Threads: a.opts.Threads})
 }
 
 func scoreOf(b *engine.Baseline, truth *engine.Truth) (*api.Baseline, error) {
@@ -124,7 +124,7 @@ type described struct {
 // writeReport writes the page and the table of an annotation.
 func (a *Agent) writeReport(ctx context.Context, j job, req api.AnnotationRequest, b *beats, files outputs, d described) error {
 	o := engine.ReportOptions{
-		Truth: d.truth, Baseline: d.baseline, Genes: genesOf(req), Options: j.opts, Input: j.sum, Provenance: j.provenance(d.emb.device),
+		Truth: d.truth, Baseline: d.baseline, Genes: genesOf(req), Options: j.opts, Input: j.sum, Provenance: j.provenance(d.emb.device), Threads: a.opts.Threads,
 	}
 	if j.ref != nil {
 		o.Reference = j.ref.Name

@@ -29,6 +29,8 @@ type BaselineOptions struct {
 	// Genes is the most genes to use: the highly variable ones of the
 	// reference. 0 means 2000.
 	Genes int
+	// Threads is the most goroutines to work at once; 0 is GOMAXPROCS.
+	Threads int
 }
 
 // Baseline is the simple way to label cells, which a model has to beat to be
@@ -76,7 +78,7 @@ func NewBaseline(ctx context.Context, reference, cells string, opts BaselineOpti
 	}
 	b = &Baseline{Reference: reference, Genes: r.genes}
 	b.Components = min(cmp.Or(opts.Components, 50), r.genes, ref.NObs())
-	components, err := projection.PCA(ctx, r.source(ctx), r.genes, b.Components, projection.Options{})
+	components, err := projection.PCA(ctx, r.source(ctx), r.genes, b.Components, projection.Options{Threads: opts.Threads})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", reference, err)
 	}
@@ -91,7 +93,7 @@ func NewBaseline(ctx context.Context, reference, cells string, opts BaselineOpti
 	from, types = labelled(from, types)
 	b.ReferenceCells = from.Rows
 	b.Neighbors = min(cmp.Or(opts.Neighbors, 10), from.Rows)
-	found, err := neighbors.Search(ctx, to, from, b.Neighbors, neighbors.Options{})
+	found, err := neighbors.Search(ctx, to, from, b.Neighbors, neighbors.Options{Threads: opts.Threads})
 	if err != nil {
 		return nil, err
 	}

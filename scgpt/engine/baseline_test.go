@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 	"github.com/seed-ab6af24b/troupe/scgpt/evaluate"
@@ -38,6 +39,28 @@ func TestBaseline(t *testing.T) {
 		require.Greater(t, c, float32(0))
 		require.LessOrEqual(t, c, float32(1))
 	}
+}
+
+// The README says what the baseline reaches with other settings.
+func TestBaselineSettings(t *testing.T) {
+	t.Parallel()
+	f, err := anndata.Open(pbmc)
+	require.NoError(t, err)
+	defer f.Close()
+	truth, err := f.Obs().Column("celltype")
+	require.NoError(t, err)
+	worst, best := 1.0, 0.0
+	for _, components := range []int{20, 30, 50} {
+		for _, k := range []int{5, 10, 15} {
+			b, err := engine.NewBaseline(t.Context(), train, pbmc, engine.BaselineOptions{Components: components, Neighbors: k})
+			require.NoError(t, err)
+			s, err := evaluate.Classification(truth.Strings(), b.Labels.Types)
+			require.NoError(t, err)
+			worst, best = min(worst, s.Accuracy), max(best, s.Accuracy)
+		}
+	}
+	require.InDelta(t, 0.780, worst, 1e-9)
+	require.InDelta(t, 0.830, best, 1e-9)
 }
 
 func TestBaselineOfTheReferenceItself(t *testing.T) {

@@ -33,6 +33,8 @@ type ReportOptions struct {
 	// Input is the SHA-256 of the file, "" where it is not known.
 	Input      string
 	Provenance Provenance
+	// Threads is the most goroutines to work at once; 0 is GOMAXPROCS.
+	Threads int
 }
 
 // The columns of obs by which a report colours cells: as many at most, each with
@@ -40,6 +42,8 @@ type ReportOptions struct {
 const (
 	maxReportColumns = 8
 	maxReportValues  = 60
+	// Whole numbers are more often counts than names of groups.
+	maxReportNumbers = 20
 )
 
 // Report gathers what a report shows. emb and labels must be those of all cells.
@@ -57,7 +61,7 @@ func (c *Cells) Report(ctx context.Context, emb *Embeddings, labels *Labels, o R
 			Total: match.Total, Matched: match.Matched, MappedFromSymbols: match.MappedFromSymbols,
 			Unmatched: match.Unmatched, UnmatchedCount: match.UnmatchedCount, DuplicateCount: match.DuplicateCount,
 		},
-		Notes: c.notes(emb),
+		Notes: c.notes(emb), Threads: o.Threads,
 	}
 	r.Method, r.ConfidenceMeaning = c.method(o)
 	for _, d := range match.Duplicates {
@@ -126,11 +130,15 @@ func reportColumns(obs *anndata.Frame, without ...string) ([]report.Column, erro
 		if err != nil {
 			return nil, err
 		}
-		if col.Kind == anndata.KindFloat || col.Kind == anndata.KindInt {
+		most := maxReportValues
+		switch col.Kind {
+		case anndata.KindFloat:
 			continue
+		case anndata.KindInt:
+			most = maxReportNumbers
 		}
 		values := col.Strings()
-		if n := len(typesByCount(values)); n >= 2 && n <= maxReportValues {
+		if n := len(typesByCount(values)); n >= 2 && n <= most {
 			list = append(list, report.Column{Name: name, Values: values})
 		}
 	}

@@ -42,12 +42,12 @@ type layout struct {
 }
 
 // layouts arranges the cells of an embedding.
-func layouts(ctx context.Context, embedding neighbors.Matrix) ([]layout, error) {
+func layouts(ctx context.Context, embedding neighbors.Matrix, threads int) ([]layout, error) {
 	x := embedding
 	plane := neighbors.Matrix{Data: make([]float32, 2*x.Rows), Rows: x.Rows, Cols: 2}
 	if x.Rows > 1 {
 		k := min(components, x.Cols, x.Rows)
-		c, err := projection.PCA(ctx, projection.Dense(x), x.Cols, k, projection.Options{})
+		c, err := projection.PCA(ctx, projection.Dense(x), x.Cols, k, projection.Options{Threads: threads})
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ func layouts(ctx context.Context, embedding neighbors.Matrix) ([]layout, error) 
 			x = scores
 		}
 	}
-	umap, err := projection.UMAP(ctx, x, projection.UMAPOptions{})
+	umap, err := projection.UMAP(ctx, x, projection.UMAPOptions{Threads: threads})
 	if err != nil {
 		return nil, err
 	}

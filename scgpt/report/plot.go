@@ -125,6 +125,6 @@ func (r *Report) newPlot(ctx context.Context, names []string) (*plot, error) {
 		p.Columns = append(p.Columns, colour{c.Name, kindsOf(values), encode(numbersOf(c.Values, cells, values))})
 	}
 	var err error
-	p.Layouts, err = layouts(ctx, r.Embedding)
+	p.Layouts, err = layouts(ctx, r.Embedding, r.Threads)
 	return p, err
 }

@@ -48,6 +48,9 @@ type Report struct {
 	Provenance []Fact
 	// Notes are sentences about what the reader should know of this run.
 	Notes []string
+	// Threads is the most goroutines that lay out the cells; 0 is
+	// GOMAXPROCS. The page does not depend on it.
+	Threads int
 }
 
 // Column has a value for each cell, "" where it is missing.
@@ -116,6 +119,9 @@ func invalidf(subject, format string, args ...any) error {
 
 // check makes sure that all parts are of the same cells and genes.
 func (r *Report) check() error {
+	if r.Threads < 0 {
+		return invalidf("Threads", "%d, but it must be 0, for all processors, or more", r.Threads)
+	}
 	if err := r.checkLengths(len(r.Cells)); err != nil {
 		return err
 	}

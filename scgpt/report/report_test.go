@@ -336,6 +336,7 @@ func TestBadReports(t *testing.T) {
 		change func(r *report.Report)
 		want   string
 	}{
+		"threads":       {func(r *report.Report) { r.Threads = -1 }, "report: Threads: -1, but it must be 0, for all processors, or more"},
 		"labels":        {func(r *report.Report) { r.Labels = r.Labels[1:] }, "report: Labels: 3 entries, but there are 4 cells"},
 		"confidences":   {func(r *report.Report) { r.Confidence = nil }, "report: Confidence: 0 entries, but there are 4 cells"},
 		"no confidence": {func(r *report.Report) { r.Confidence[2] = nan }, "report: Confidence[2]: NaN, but it must be from 0 to 1"},
