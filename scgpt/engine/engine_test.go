@@ -187,6 +187,26 @@ func TestEmbeddingGoldens(t *testing.T) {
 	}
 }
 
+// Raw counts, and cells of more genes than fit.
+func TestLongCellGoldens(t *testing.T) {
+	const file = "embed_long_rawcounts"
+	eng := load(t, "tiny_scgpt", compute.Options{})
+	rows := golden(t, file, "cell_index_in_celltypist", safetensors.Tensor.Int64)
+	for tensor, opts := range map[string]engine.Options{
+		"emb_l2_mid_1200": {MaxLength: 1200, Cap: "first"},
+		"emb_l2_mid_full": {MaxLength: 3003},
+	} {
+		cells := open(t, eng, celltypist, opts)
+		var got []float32
+		for _, row := range rows {
+			emb, err := cells.Embed(t.Context(), int(row), int(row)+1, nil)
+			require.NoError(t, err)
+			got = append(got, emb.Normalized()...)
+		}
+		requireClose(t, goldenFloats(t, file, tensor), got, 1e-5)
+	}
+}
+
 func TestGeneEmbeddingGoldens(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(testdata, "goldens", "gene_embeddings_names.json"))
 	require.NoError(t, err)

@@ -54,6 +54,7 @@ func TestGoldensWithin(t *testing.T) {
 			t.Parallel()
 			testLayersGolden(t, openDevice(t, name, compute.Options{}))
 			testScalingGolden(t, openDevice(t, name, compute.Options{}))
+			testMeanLogitsGolden(t, openDevice(t, name, compute.Options{}))
 		})
 	}
 }
@@ -115,4 +116,18 @@ func testScalingGolden(t *testing.T, dev compute.Device) {
 	out, err := scaled.Forward(t.Context(), b, Options{})
 	require.NoError(t, err)
 	requireClose(t, g.Floats("scaling_cell_emb"), out.CellEmbeddings, tolerance, "scaling_cell_emb")
+}
+
+// The classifier on upstream's means of padded batches, which Forward does not
+// make: see package modeltest.
+func testMeanLogitsGolden(t *testing.T, dev compute.Device) {
+	g := golden.Open(t, testdata, "pooling")
+	m := loadModel(t, dev, openCheckpoint(t, "tiny_scgpt"))
+	s := newScope(t.Context(), m.dev)
+	defer s.free()
+	cells := g.Rows("apool_emb_fast")
+	logits := make([]float32, cells*m.Classes())
+	s.read(logits, m.classifier.run(s, s.upload(cells, m.EmbSize(), g.Floats("apool_emb_fast"))))
+	require.NoError(t, s.err)
+	requireClose(t, g.Floats("apool_logits_fast"), logits, tolerance, "apool_logits_fast")
 }

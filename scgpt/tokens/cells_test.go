@@ -101,6 +101,28 @@ func TestZeroShotEqualsUpstream(t *testing.T) {
 	}
 }
 
+// Raw counts, and cells of more genes than fit.
+func TestLongCellsEqualUpstream(t *testing.T) {
+	t.Parallel()
+	c, g := openCells(t, "celltypist_sample.h5ad"), openGoldens(t, "embed_long_rawcounts")
+	rows := g.int32("cell_index_in_celltypist")
+	for k, want := range g.int32("n_tokens_full") {
+		o := tokens.ZeroShot(c.vocab.CLS(), -2)
+		o.MaxLength = -1
+		require.EqualValues(t, want, c.tokenize(t, o, rows[k:k+1]).Tokens(), "cell %d", rows[k])
+	}
+	for _, golden := range []struct {
+		row, maxLength int
+		name           string
+	}{{0, 1200, "1200_0"}, {2, 1200, "1200_2"}, {4, 1200, "1200_4"}, {0, 3003, "full_0"}} {
+		o := tokens.ZeroShot(c.vocab.CLS(), -2)
+		o.MaxLength, o.Cap = golden.maxLength, tokens.CapFirst
+		got := c.tokenize(t, o, rows[golden.row:golden.row+1])
+		require.Equal(t, g.int32("token_ids_"+golden.name), got.IDs)
+		require.Equal(t, g.float32("values_mid_"+golden.name), got.Values)
+	}
+}
+
 // The integration path: 300 chosen genes of each file, zeros kept.
 func TestZeroGenesEqualUpstream(t *testing.T) {
 	t.Parallel()
