@@ -1,11 +1,11 @@
 """Measures `scgpt embed` beside PyTorch: loading, cells per second, memory, and how far the numbers differ.
 
-usage: bench_embed.py [--dir DIR] [--model FOLDER] [--data FILE.h5ad] [--cells N] [--rounds N] [--batch N,N,…]
+usage: embed.py [--dir DIR] [--model FOLDER] [--data FILE.h5ad] [--cells N] [--rounds N] [--batch N,N,…]
 
-Needs go, and a Python with torch and anndata (scripts/requirements-bench.txt). The first call makes a full-size model
-and a cut of the data in DIR; with --rounds 0 it does nothing more. Every round runs each variant once, in turn, and the
+Needs go, and a Python with the packages of cpu/requirements.txt. The first call makes a full-size model and a cut of
+the data in DIR; with --rounds 0 it does nothing more. Every round runs each variant once, in turn, and the
 fastest round counts, so that what else runs on the machine disturbs all of them alike. Seconds of ours hold reading and
-tokenising, those of PyTorch the forward passes alone.
+tokenising, those of PyTorch the forward passes alone. cpu/run.py measures the same without the program around it.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from pathlib import Path
 import anndata
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = ROOT / "scripts"
+BENCH = Path(__file__).resolve().parent
+ROOT = BENCH.parent
 
 
 def call(*command):
@@ -34,7 +34,7 @@ def prepare(o):
     o.dir.mkdir(parents=True, exist_ok=True)
     pt = o.model or o.dir / "full"
     if o.model is None and not (pt / "args.json").exists():
-        call(sys.executable, SCRIPTS / "make_full_model.py", pt)
+        call("go", "run", "./bench/fullmodel", pt)
     program = o.dir / "scgpt"
     call("go", "build", "-o", program, "./examples/scgpt")
     st = o.dir / (pt.name + "-safetensors")
@@ -51,7 +51,8 @@ def ours(program, model, data, out):
 
 
 def theirs(model, data, batch, out):
-    return call(sys.executable, SCRIPTS / "torch_embed.py", model, data, "--batch", batch, "--out", out)
+    r = call(sys.executable, BENCH / "cpu/torch_embed.py", model, data, "--batch", batch, "--sort", "--out", out)
+    return {**r, "peak_rss_mb": 1024 * r["peak_rss_gb"]}
 
 
 def processor():
@@ -93,8 +94,8 @@ def main():
     print("|---|---|---|---|---|")
     for name, runs in results.items():
         speed = max(r["cells_per_s"] for r in runs)
-        print(f"| {name} | {min(r['load_seconds'] for r in runs):.3f} | {speed:.2f} | {speed / best:.2f} "
-              f"| {max(r['peak_rss_mb'] for r in runs):.0f} |")
+        load = "" if name.startswith("torch") else f"{min(r['load_seconds'] for r in runs):.3f}"
+        print(f"| {name} | {load} | {speed:.2f} | {speed / best:.2f} | {max(r['peak_rss_mb'] for r in runs):.0f} |")
     got = anndata.read_h5ad(o.dir / "ours.h5ad").obsm["X_scGPT"]
     want = np.load(o.dir / "theirs.npy")
     size = sum(f.stat().st_size for f in pt.iterdir() if f.suffix in (".pt", ".safetensors"))
