@@ -1,6 +1,7 @@
 package scgpt_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -339,7 +340,9 @@ func requireSame(t *testing.T, want, got string) {
 	require.NoError(t, err)
 	b, err := os.ReadFile(got)
 	require.NoError(t, err)
-	require.True(t, string(a) == string(b), "%s and %s differ", want, got)
+	if !bytes.Equal(a, b) { // not require.Equal, which would print both
+		require.Fail(t, "files differ", "%s and %s", want, got)
+	}
 }
 
 var noReport = api.ReportOptions{NoReport: true}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"github.com/seed-ab6af24b/troupe/agent"
@@ -33,11 +34,12 @@ func execute[In, Out any](c client.Client, w agent.Workflow[In, Out], wait time.
 			fail(rw, err, http.StatusServiceUnavailable)
 			return
 		}
+		var late *serviceerror.DeadlineExceeded // the server may see the end of the wait first
 		out, err := started.Get(ctx)
 		switch {
 		case err == nil:
 			reply(rw, http.StatusOK, out)
-		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &late):
 			reply(rw, http.StatusAccepted, map[string]string{"workflow_id": started.ID()})
 		default:
 			fail(rw, err, http.StatusInternalServerError)
