@@ -11,7 +11,9 @@ if [ "${1:-}" = --with ]; then
 	shift 2
 fi
 name=$(basename "$requirements" .txt)
-venv=$root/.venv${name#requirements}
+folder=$(dirname "${requirements#"$root"/}")
+[ "$folder" = scripts ] && folder= || folder=-${folder//\//-}
+venv=$root/.venv$folder${name#requirements}
 
 interpreter() { # the first that is new enough for "# python >= 3.N" in the requirements
 	local least candidate
