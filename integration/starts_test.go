@@ -92,21 +92,27 @@ func (shop) Workflows() []agent.Binding {
 		report.To(func(ctx workflow.Context, in Text) (Text, error) { return spell.ExecuteLocal(ctx, in) }),
 		shopping.To(func(ctx workflow.Context, in Text) (Text, error) {
 			all := in.Text
+			open, orders, last := true, order.Channel(ctx), closing.Channel(ctx)
+			take := func() {
+				for orders.Len() > 0 {
+					if what, ok, err := orders.ReceiveAsync(); ok && err == nil {
+						all += " " + what.Text
+					}
+				}
+			}
+			// A signal and an update of one workflow task: the update's handler may run before the main coroutine has
+			// received the signal, so that it first takes what was ordered before it.
 			buy := func(_ workflow.Context, what Text) (Text, error) {
+				take()
 				all += " " + what.Text
 				return Text{all}, nil
 			}
 			if err := basket.Handle(ctx, buy, nil); err != nil {
 				return Text{}, err
 			}
-			open, orders, last := true, order.Channel(ctx), closing.Channel(ctx)
 			for open || orders.Len() > 0 {
 				workflow.NewSelector(ctx).
-					AddReceive(orders.ReceiveChannel, func(workflow.ReceiveChannel, bool) {
-						if what, ok, err := orders.ReceiveAsync(); ok && err == nil {
-							all += " " + what.Text
-						}
-					}).
+					AddReceive(orders.ReceiveChannel, func(workflow.ReceiveChannel, bool) { take() }).
 					AddReceive(last.ReceiveChannel, func(workflow.ReceiveChannel, bool) {
 						_, _, _ = last.ReceiveAsync()
 						open = false
