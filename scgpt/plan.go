@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 )
@@ -70,7 +71,9 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 	if err != nil {
 		return api.Plan{}, err
 	}
-	plan.ShardCells = a.shardCells(j.eng, perCell, req.ShardCells)
+	if plan.ShardCells, err = a.plannedShardCells(ctx, j, perCell, req.ShardCells); err != nil {
+		return api.Plan{}, err
+	}
 	plan.Estimate = a.estimate(j.eng, plan, perCell)
 	if req.Task == api.TaskIntegrate && plan.Shards() > 1 {
 		choice, err := cells.ChooseGenes(ctx, chooseOptions(req.NHVG, req.Flavor))
@@ -82,6 +85,23 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 		}
 	}
 	return plan, nil
+}
+
+// plannedShardCells returns the number of cells of a shard. It is remembered: it
+// depends on how fast the device was when this worker started, and a request that
+// comes again finds its shards in the memo only if they are cut as they were.
+func (a *Agent) plannedShardCells(ctx context.Context, j job, tokensPerCell float64, asked int) (int, error) {
+	type params struct {
+		Options engine.Options `json:"options"`
+		Asked   int            `json:"asked"`
+	}
+	n, _, err := memo.Do(ctx, a.memo, j.key(api.PlanCells.Name(), j.eng.Class(), params{j.opts, asked}), nil,
+		func(context.Context, []string) (int, error) { return a.shardCells(j.eng, tokensPerCell, asked), nil })
+	if err != nil {
+		return 0, err
+	}
+	// What another worker remembers may be too much for this one.
+	return a.shardCells(j.eng, tokensPerCell, n), nil
 }
 
 // tokensPerCell returns the mean length of a cell.

@@ -61,17 +61,21 @@ func (a *Agent) shardCells(eng *engine.Engine, tokensPerCell float64, asked int)
 // Go runtime, the Temporal client, buffers of the reader.
 const baseBytes = 150 << 20
 
-// estimate says what a plan will take on a worker like this one.
+// estimate says what a plan will take on a worker like this one. In the host's
+// memory the checkpoint's file is mapped; what is in Go's heap counts twice, since
+// the collector lets it double.
 func (a *Agent) estimate(eng *engine.Engine, plan api.Plan, tokensPerCell float64) api.Estimate {
 	weights, batch := eng.WeightBytes(), eng.BatchBytes(max(eng.BatchTokens(), int(tokensPerCell)))
-	results := 4 * int64(plan.NObs) * int64(eng.EmbSize()+eng.Classes())
+	heap := 4 * int64(plan.NObs) * int64(eng.EmbSize()+eng.Classes())
 	e := api.Estimate{
-		Tokens:      int64(tokensPerCell * float64(plan.NObs)),
-		Seconds:     eng.Cost(plan.NObs, tokensPerCell) / a.speed.flops(),
-		MemoryBytes: baseBytes + weights + batch + results,
+		Tokens:  int64(tokensPerCell * float64(plan.NObs)),
+		Seconds: eng.Cost(plan.NObs, tokensPerCell) / a.speed.flops(),
 	}
-	if !strings.HasPrefix(eng.Class(), "cpu/") {
+	if strings.HasPrefix(eng.Class(), "cpu/") {
+		heap += weights + batch
+	} else {
 		e.DeviceBytes = weights + batch
 	}
+	e.MemoryBytes = baseBytes + weights + 2*heap
 	return e
 }

@@ -45,7 +45,7 @@ func phaseOf(p api.Progress) string {
 func estimate(e api.Estimate) string {
 	text := fmt.Sprintf("%v on one worker like this, %.2f GB of memory", roundDuration(e.Seconds), float64(e.MemoryBytes)/1e9)
 	if e.DeviceBytes > 0 {
-		text += fmt.Sprintf(", %.2f GB of it on the device", float64(e.DeviceBytes)/1e9)
+		text += fmt.Sprintf(" and %.2f GB on the device", float64(e.DeviceBytes)/1e9)
 	}
 	return text
 }

@@ -42,9 +42,9 @@ type Estimate struct {
 	Tokens int64 `json:"tokens"`
 	// Seconds is with one worker; n workers take about an nth.
 	Seconds float64 `json:"seconds"`
-	// MemoryBytes is that of a worker: the model, a batch, and the results of
-	// a shard. DeviceBytes is the part of it that lies on the device, where
-	// that has memory of its own.
+	// MemoryBytes is that of a worker: the model, a batch, and the results.
+	// DeviceBytes is what it takes on the device beside that, where the device
+	// has memory of its own.
 	MemoryBytes int64 `json:"memory_bytes"`
 	DeviceBytes int64 `json:"device_bytes,omitempty"`
 }
