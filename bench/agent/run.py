@@ -1,6 +1,7 @@
 """Measures the scGPT agent on a real server, with a model of the published size and the 559 sample cells:
 
-  memo      the same request twice, to workers in two processes that share a folder of stored results
+  memo      the same request twice, to workers in two processes that share a folder of stored results; beside it the
+            memory that was estimated and what the first worker took
   workers   one analysis by one worker of one thread, and by two
 
 usage: python3 bench/agent/run.py memo|workers [--max-length N]
@@ -65,7 +66,9 @@ class Stage:
         begun = time.monotonic()
         started = self.call("start", "--data", self.work / "cells.h5ad", "--out", self.work / out, "--no-report", *args)
         result = self.call("result", started["workflow_id"], "--wait")
-        return result["result"], time.monotonic() - begun
+        took = time.monotonic() - begun
+        self.estimate = self.call("status", started["workflow_id"])["progress"]["estimate"]
+        return result["result"], took
 
     def close(self):
         for child in self.children:
@@ -78,12 +81,21 @@ def memo(stage, args):
     for out in ("first.h5ad", "second.h5ad"):
         worker = stage.worker("--memo-dir", stage.work / "memo")
         result, took = stage.analysis(out, *args)
+        if not seconds:
+            memory = {"estimated_gb": stage.estimate["memory_bytes"] / 1e9, "peak_gb": peak(worker) / 1e9}
         stage.stop(worker)
         assert result["metadata"]["from_memo"] == (out == "second.h5ad"), result["metadata"]
         seconds.append(took)
         outputs.append((stage.work / out).read_bytes())
     assert outputs[0] == outputs[1]
-    return {"first_s": seconds[0], "second_s": seconds[1], "ratio": seconds[1] / seconds[0]}
+    return {"first_s": seconds[0], "second_s": seconds[1], "ratio": seconds[1] / seconds[0], **memory}
+
+
+def peak(process):
+    """The largest resident memory of a running process in bytes; 0 where /proc does not tell."""
+    status = Path(f"/proc/{process.pid}/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found.group(1)) * 1024 if found else 0
 
 
 def workers(stage, args):
