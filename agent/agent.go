@@ -47,6 +47,14 @@ type HealthChecker interface {
 	CheckHealth(ctx context.Context) error
 }
 
+// Describer is implemented by an agent that has something to tell to whoever
+// looks at its status, such as the device it computes on: a few names in snake
+// case with short texts, no secrets. Describe is called after each health check,
+// and is bound by the same time.
+type Describer interface {
+	Describe(ctx context.Context) map[string]string
+}
+
 // WorkerConfigurer is implemented by an agent whose worker needs other options
 // than the defaults. ConfigureWorker changes opts in place; options that the
 // program sets for the agent come after it.

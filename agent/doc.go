@@ -82,6 +82,6 @@
 // # Lifecycle
 //
 // An agent that needs more than functions implements some of the optional
-// interfaces [Starter], [Stopper], [HealthChecker] and [WorkerConfigurer].
+// interfaces [Starter], [Stopper], [HealthChecker], [Describer] and [WorkerConfigurer].
 // Package registry runs agents.
 package agent

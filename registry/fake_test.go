@@ -168,6 +168,7 @@ func (w *fakeWorker) executeIn(ctx context.Context, f func(ctx context.Context))
 type fakeAgent struct {
 	agent.Base
 	onStart, onStop, onCheck func(context.Context) error
+	onDescribe               func() map[string]string
 	onConfigure              func(*worker.Options)
 }
 
@@ -199,6 +200,13 @@ func call(ctx context.Context, f func(context.Context) error) error {
 func (a *fakeAgent) Start(ctx context.Context) error       { return call(ctx, a.onStart) }
 func (a *fakeAgent) Stop(ctx context.Context) error        { return call(ctx, a.onStop) }
 func (a *fakeAgent) CheckHealth(ctx context.Context) error { return call(ctx, a.onCheck) }
+
+func (a *fakeAgent) Describe(context.Context) map[string]string {
+	if a.onDescribe == nil {
+		return nil
+	}
+	return a.onDescribe()
+}
 
 func (a *fakeAgent) ConfigureWorker(o *worker.Options) {
 	if a.onConfigure != nil {

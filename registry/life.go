@@ -107,7 +107,7 @@ func (l *life) buildWorker() error {
 		l.cancelActivities(nil)
 		return err
 	}
-	l.board.write(func(s *Status) { s.Identity = l.identity })
+	l.board.write(func(s *Status) { s.Identity, s.Details = l.identity, nil })
 	return nil
 }
 

@@ -276,7 +276,7 @@ func (s *session) takeStatus(status Status) {
 		s.readyFor, s.readySince = time.Since(s.readySince), time.Time{}
 	}
 	s.change(s.childProcess, func(st *ProcessStatus) {
-		st.State, st.Doing, st.Identity = status.State, status.Doing, status.Identity
+		st.State, st.Doing, st.Identity, st.Details = status.State, status.Doing, status.Identity, status.Details
 		st.Restarts, st.Running = s.restarts+max(status.Restarts, 0), status.Running
 		if status.LastError != nil {
 			st.LastError = status.LastError

@@ -147,7 +147,7 @@ func TestStatusTravels(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	want := Status{
 		Agent: "a", TaskQueue: "q", Namespace: "n", State: StateReady, Ready: true, Since: now, Doing: "d", Restarts: 3,
-		Identity: "i", Workflows: []string{"W"}, Activities: []string{"a"},
+		Identity: "i", Details: map[string]string{"device": "cuda:0"}, Workflows: []string{"W"}, Activities: []string{"a"},
 		Running: []RunningActivity{{Type: "a", WorkflowID: "w", Attempt: 2, Since: now, Ended: now, token: []byte("t")}},
 	}
 	raw, err := encodeStatus(want)

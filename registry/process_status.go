@@ -22,6 +22,7 @@ type ProcessStatus struct {
 	// LastError is the last thing that went wrong, in the process or with it.
 	LastError error             `json:"-"`
 	Identity  string            `json:"identity,omitempty"`
+	Details   map[string]string `json:"details,omitempty"`
 	Running   []RunningActivity `json:"running"`
 	// ResidentBytes is the memory in use; 0 where the system does not tell.
 	ResidentBytes int64 `json:"resident_bytes,omitempty"`

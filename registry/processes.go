@@ -65,7 +65,7 @@ func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
 		p.status.Since = time.Now()
 	}
 	ps.board.write(func(s *Status) {
-		s.Processes, s.Running, s.Restarts, s.Doing, s.Identity = nil, nil, 0, "", ""
+		s.Processes, s.Running, s.Restarts, s.Doing, s.Identity, s.Details = nil, nil, 0, "", "", nil
 		for _, p := range ps.each {
 			s.Processes = append(s.Processes, p.status)
 			s.Restarts += p.status.Restarts
@@ -75,7 +75,7 @@ func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
 			}
 		}
 		if len(ps.each) == 1 {
-			s.Identity = p.status.Identity
+			s.Identity, s.Details = p.status.Identity, p.status.Details
 		}
 		sortRunning(s.Running)
 		if p.status.LastError != nil {
@@ -177,6 +177,7 @@ func (p *childProcess) ended(err error) {
 	}
 	p.change(p, func(s *ProcessStatus) {
 		s.PID, s.Doing, s.Identity, s.Running, s.ResidentBytes, s.MemoryLimit = 0, "", "", []RunningActivity{}, 0, ""
+		s.Details = nil
 		s.State = StateStopped
 		if err != nil {
 			s.State, s.LastError = StateStarting, err

@@ -28,7 +28,7 @@ const (
 // checker finds out whether an agent is ready.
 type checker struct {
 	*life
-	health <-chan error // result of the health check under way, if any
+	health <-chan answer // result of the health check under way, if any
 }
 
 func newChecker(l *life) *checker { return &checker{life: l} }
@@ -71,32 +71,50 @@ func (e *notListedError) Error() string {
 	return fmt.Sprintf("the server does not list %s among the %s pollers of task queue %q", e.identity, e.kind, e.queue)
 }
 
-// checkHealth asks the agent, if it can be asked. A check that does not return
-// in time counts as failed, and no other is started beside it.
+// checkHealth asks the agent, if it can be asked, and then what it has to tell. A
+// check that does not return in time counts as failed, and no other is started
+// beside it.
 func (c *checker) checkHealth(ctx context.Context) error {
-	h, ok := c.agent.(agent.HealthChecker)
-	if !ok {
+	h, hasHealth := c.agent.(agent.HealthChecker)
+	d, hasDetails := c.agent.(agent.Describer)
+	if !hasHealth && !hasDetails {
 		return nil
 	}
 	select {
-	case <-c.health: //nolint:errcheck // an answer that came too late says nothing about now
-		c.health = nil
+	case <-c.health:
+		c.health = nil // an answer that came too late says nothing about now
 	default:
 	}
 	if c.health == nil {
-		result := make(chan error, 1)
+		result := make(chan answer, 1)
 		c.health = result
 		go func() {
-			result <- guard("health check", func() error { return h.CheckHealth(ctx) })
+			var a answer
+			if hasHealth {
+				a.err = guard("health check", func() error { return h.CheckHealth(ctx) })
+			}
+			if hasDetails && a.err == nil {
+				a.err = guard("description", func() error { a.details = d.Describe(ctx); return nil })
+			}
+			result <- a
 		}()
 	}
 	select {
-	case err := <-c.health:
+	case a := <-c.health:
 		c.health = nil
 		if ctx.Err() == nil {
-			return err
+			if a.err == nil {
+				c.board.describe(a.details)
+			}
+			return a.err
 		}
 	case <-ctx.Done():
 	}
 	return errors.New("health check: no answer in time")
+}
+
+// answer is what an agent says of itself.
+type answer struct {
+	err     error
+	details map[string]string
 }

@@ -124,3 +124,16 @@ func (s *shared) CheckHealth(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Describe joins what the members tell, each name behind that of its agent.
+func (s *shared) Describe(ctx context.Context) map[string]string {
+	all := map[string]string{}
+	for _, m := range s.members {
+		if d, ok := m.(agent.Describer); ok {
+			for name, text := range d.Describe(ctx) {
+				all[m.Name()+"."+name] = text
+			}
+		}
+	}
+	return all
+}

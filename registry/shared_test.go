@@ -3,8 +3,11 @@ package registry
 import (
 	"context"
 	"errors"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/worker"
@@ -90,6 +93,38 @@ func TestSharedHealth(t *testing.T) {
 		s, err := reg.AgentStatus("a+b")
 		require.NoError(t, err)
 		require.EqualError(t, s.LastError, "health check: b: sick")
+		require.NoError(t, stop())
+	})
+}
+
+// What agents tell of themselves stands in their status, and goes on changing.
+func TestDetails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, _ := newFake()
+		var log []string
+		alone, a, b := newFakeAgent("alone"), newMember("a", &log), newMember("b", &log)
+		var used atomic.Int64
+		alone.onDescribe = func() map[string]string {
+			return map[string]string{"device": "cuda:0", "memory_used_mb": strconv.FormatInt(used.Add(1), 10)}
+		}
+		b.onDescribe = func() map[string]string { return map[string]string{"model": "x"} }
+		require.NoError(t, reg.Register(alone))
+		require.NoError(t, reg.Register(Shared(a, b)))
+		stop := start(t, reg)
+		require.NoError(t, reg.WaitReady(t.Context()))
+		s, err := reg.AgentStatus("alone")
+		require.NoError(t, err)
+		require.Equal(t, "cuda:0", s.Details["device"])
+		before := s.Details["memory_used_mb"]
+		s.Details["device"] = "spoilt"
+		time.Sleep(time.Minute)
+		s, err = reg.AgentStatus("alone")
+		require.NoError(t, err)
+		require.Equal(t, "cuda:0", s.Details["device"])
+		require.NotEqual(t, before, s.Details["memory_used_mb"])
+		s, err = reg.AgentStatus("a+b")
+		require.NoError(t, err)
+		require.Equal(t, map[string]string{"b.model": "x"}, s.Details)
 		require.NoError(t, stop())
 	})
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -33,6 +34,9 @@ type Status struct {
 	// Identity is the worker's, unique per worker: what the server and the
 	// web UI list among the pollers. Empty until there is a worker.
 	Identity string `json:"identity,omitempty"`
+	// Details are what an [agent.Describer] told last. Each of several
+	// processes has its own.
+	Details map[string]string `json:"details,omitempty"`
 	// Workflows and Activities are the type names that the worker serves.
 	Workflows  []string `json:"workflows"`
 	Activities []string `json:"activities"`
@@ -77,6 +81,7 @@ func (b *board) read() (Status, <-chan struct{}) {
 	defer b.mu.Unlock()
 	s := b.status
 	s.Workflows, s.Activities = slices.Clone(s.Workflows), slices.Clone(s.Activities)
+	s.Details = maps.Clone(s.Details)
 	s.Running, s.Processes = []RunningActivity{}, slices.Clone(s.Processes)
 	return s, b.changed
 }
@@ -106,6 +111,15 @@ func (b *board) write(change func(*Status)) {
 	change(&b.status)
 	close(b.changed)
 	b.changed = make(chan struct{})
+}
+
+// describe keeps what the agent told. Who waits for changes is not disturbed by
+// a description that is as before.
+func (b *board) describe(details map[string]string) {
+	if s, _ := b.read(); !maps.Equal(s.Details, details) {
+		details = maps.Clone(details)
+		b.write(func(s *Status) { s.Details = details })
+	}
 }
 
 func (b *board) doing(what string) { b.write(func(s *Status) { s.Doing = what }) }

@@ -164,6 +164,7 @@ func TestTroubleStaysWithItsAgent(t *testing.T) {
 		}, ""},
 		"unhealthy":           {func(a *fakeAgent) { a.onCheck = func(context.Context) error { return errors.New("sick") } }, "health check: sick"},
 		"health check panics": {func(a *fakeAgent) { a.onCheck = func(context.Context) error { panic("boom") } }, "health check: panic: boom"},
+		"description panics":  {func(a *fakeAgent) { a.onDescribe = func() map[string]string { panic("boom") } }, "description: panic: boom"},
 		"health check hangs": {func(a *fakeAgent) {
 			a.onCheck = func(ctx context.Context) error { <-ctx.Done(); return nil }
 		}, "health check: no answer in time"},

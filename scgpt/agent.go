@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,9 @@ type Agent struct {
 	inputs     inputs
 	opened     openCells
 	memo       *memo.Store
+	// dev is the open device, nil outside of Start and Stop; status pages
+	// ask at any time.
+	dev atomic.Pointer[compute.Device]
 	// device has one token: who holds it may use the device.
 	device *lease.Lease
 	// lost is why the device cannot be used any more.
@@ -52,6 +56,7 @@ var (
 	_ agent.Starter          = (*Agent)(nil)
 	_ agent.Stopper          = (*Agent)(nil)
 	_ agent.HealthChecker    = (*Agent)(nil)
+	_ agent.Describer        = (*Agent)(nil)
 	_ agent.WorkerConfigurer = (*Agent)(nil)
 )
 
@@ -116,7 +121,8 @@ func (a *Agent) Start(ctx context.Context) error {
 		// Another attempt would find the same device: the options are wrong.
 		return retry.InvalidData.Wrap(err)
 	}
-	a.log.Info("device opened", append([]any{"device", dev.Class()}, describe(dev)...)...)
+	a.dev.Store(&dev)
+	a.log.Info("device opened", slices.Concat([]any{"device", dev.Class()}, pairs(a.accelerator()))...)
 	a.models = newModels(a.opts.Models, a.opts.DefaultModel, dev)
 	a.references = &references{folder: a.opts.References}
 	if a.device, err = a.leaseOf(a.opts.Device); err != nil {
@@ -144,6 +150,7 @@ func (a *Agent) Stop(context.Context) error {
 	if a.models == nil {
 		return nil
 	}
+	a.dev.Store(nil)
 	a.opened.close()
 	a.references.close()
 	err := a.models.close()

@@ -65,6 +65,7 @@ func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.An
 		Fingerprint:  plan.Fingerprint,
 		Device:       res.Annotation.Device,
 		Precision:    res.Annotation.Precision,
+		Accelerator:  res.Annotation.Accelerator,
 		Seconds:      workflow.Now(ctx).Sub(time.UnixMilli(r.state.Started)).Seconds(),
 		Shards:       max(plan.Shards(), 1),
 		ShardsReused: r.state.Reused,

@@ -56,6 +56,7 @@ func (a *Agent) annotateCellTypes(ctx context.Context, req api.AnnotationRequest
 	}
 	res.Out, res.Report, res.CSV = files.out, files.report, files.csv
 	res.FromMemo, res.Seconds = hit, time.Since(start).Seconds()
+	res.Accelerator = a.accelerator()
 	return res, nil
 }
 

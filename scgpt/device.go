@@ -3,6 +3,7 @@ package scgpt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/seed-ab6af24b/troupe/agent"
@@ -54,20 +55,50 @@ func (a *Agent) CheckHealth(context.Context) error {
 	return nil
 }
 
-// describe returns what a device says of itself, as pairs for a log; nothing for
-// one that has nothing to say.
-func describe(dev compute.Device) []any {
-	d, ok := dev.(compute.Describer)
+// Describe implements agent.Describer: the device class, and of an accelerator
+// what it says of itself.
+func (a *Agent) Describe(context.Context) map[string]string {
+	dev := a.dev.Load()
+	if dev == nil {
+		return nil
+	}
+	details := map[string]string{"device": (*dev).Class()}
+	about := pairs(a.accelerator())
+	for i := 0; i < len(about); i += 2 {
+		details["device_"+about[i].(string)] = fmt.Sprint(about[i+1])
+	}
+	return details
+}
+
+// accelerator asks the device what it is. It is nil for a CPU, and for a device
+// that does not answer any more.
+func (a *Agent) accelerator() *api.Accelerator {
+	dev := a.dev.Load()
+	if dev == nil {
+		return nil
+	}
+	d, ok := (*dev).(compute.Describer)
 	if !ok {
 		return nil
 	}
 	about, err := d.Describe()
 	if err != nil {
-		return []any{"status", err}
+		a.log.Warn("the device does not say what it is", "error", err)
+		return nil
+	}
+	return &api.Accelerator{
+		Name: about.Name, MemoryUsed: about.MemoryUsed, MemoryTotal: about.MemoryTotal, Driver: about.Driver, Runtime: about.Runtime,
+	}
+}
+
+// pairs are names and values for a log.
+func pairs(acc *api.Accelerator) []any {
+	if acc == nil {
+		return nil
 	}
 	return []any{
-		"name", about.Name, "memory_used_mb", about.MemoryUsed >> 20, "memory_total_mb", about.MemoryTotal >> 20,
-		"driver", about.Driver, "runtime", about.Runtime,
+		"name", acc.Name, "memory_used_mb", acc.MemoryUsed >> 20, "memory_total_mb", acc.MemoryTotal >> 20,
+		"driver", acc.Driver, "runtime", acc.Runtime,
 	}
 }
 

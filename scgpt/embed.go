@@ -37,6 +37,7 @@ func (a *Agent) embedCells(ctx context.Context, req api.CellEmbeddingRequest) (a
 		return api.CellEmbeddingResponse{}, err
 	}
 	res.Out, res.FromMemo, res.Seconds = j.out, hit, time.Since(start).Seconds()
+	res.Accelerator = a.accelerator()
 	return res, nil
 }
 

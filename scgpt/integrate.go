@@ -64,6 +64,7 @@ func (a *Agent) integrateBatches(ctx context.Context, req api.BatchIntegrationRe
 		return none, err
 	}
 	res.Out, res.FromMemo, res.Seconds = j.out, hit, time.Since(start).Seconds()
+	res.Accelerator = a.accelerator()
 	return res, nil
 }
 

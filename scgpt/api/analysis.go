@@ -99,6 +99,8 @@ type AnalysisMetadata struct {
 	// classes joined by "+" where shards came from several.
 	Device    string `json:"device"`
 	Precision string `json:"precision"`
+	// Accelerator is the GPU of the worker that wrote the result.
+	Accelerator *Accelerator `json:"accelerator,omitempty"`
 	// Seconds is the workflow's duration.
 	Seconds float64 `json:"seconds"`
 	// Shards and ShardsReused count the shards of the annotation and those
@@ -108,4 +110,17 @@ type AnalysisMetadata struct {
 	// FromMemo is true when annotation and genes were stored results.
 	FromMemo bool   `json:"from_memo"`
 	Version  string `json:"version"`
+}
+
+// Accelerator is what a GPU says of itself; a CPU has none.
+type Accelerator struct {
+	// Name is the maker's, such as "NVIDIA H100 80GB HBM3".
+	Name string `json:"name"`
+	// MemoryUsed and MemoryTotal are bytes; all programs that use the device
+	// count.
+	MemoryUsed  int64 `json:"memory_used"`
+	MemoryTotal int64 `json:"memory_total"`
+	// Driver is the version of the driver, Runtime those of the libraries.
+	Driver  string `json:"driver"`
+	Runtime string `json:"runtime"`
 }

@@ -122,6 +122,8 @@ type AnnotationResponse struct {
 	Fingerprint string `json:"fingerprint"`
 	Device      string `json:"device"`
 	Precision   string `json:"precision"`
+	// Accelerator is the GPU of the worker that wrote the result.
+	Accelerator *Accelerator `json:"accelerator,omitempty"`
 	// BatchTokens is the number of tokens of a forward pass; less than the
 	// device's own where memory was short.
 	BatchTokens int `json:"batch_tokens"`

@@ -34,12 +34,13 @@ type CellEmbeddingResponse struct {
 	Tokens         int64     `json:"tokens"`
 	GeneMatch      GeneMatch `json:"gene_match"`
 	// Out is the path of the copy: obsm["X_scGPT"] added.
-	Out         string  `json:"out"`
-	Model       string  `json:"model"`
-	Fingerprint string  `json:"fingerprint"`
-	Device      string  `json:"device"`
-	Precision   string  `json:"precision"`
-	BatchTokens int     `json:"batch_tokens"`
-	FromMemo    bool    `json:"from_memo"`
-	Seconds     float64 `json:"seconds"`
+	Out         string       `json:"out"`
+	Model       string       `json:"model"`
+	Fingerprint string       `json:"fingerprint"`
+	Device      string       `json:"device"`
+	Precision   string       `json:"precision"`
+	Accelerator *Accelerator `json:"accelerator,omitempty"`
+	BatchTokens int          `json:"batch_tokens"`
+	FromMemo    bool         `json:"from_memo"`
+	Seconds     float64      `json:"seconds"`
 }
