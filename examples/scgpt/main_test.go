@@ -60,6 +60,10 @@ func TestWrongUsage(t *testing.T) {
 		{"report without one", []string{"annotate", "--data", "x", "--out", "y", "--no-report", "--report", "z"}, "--no-report is given"},
 		{"one file for two", []string{"annotate", "--data", "x", "--out", "y", "--csv", "y"}, "name the same file"},
 		{"data without a command", []string{"data"}, "needs a command: describe"},
+		{"codec without a command", []string{"codec"}, "needs a command: key or server"},
+		{"key without an id", []string{"codec", "key"}, "takes exactly one argument"},
+		{"key with a bad id", []string{"codec", "key", "a b"}, "a b"},
+		{"codec server without keys", []string{"codec", "server"}, "TROUPE_PAYLOAD_KEYS is not set"},
 		{"describe two", []string{"data", "describe", "x", "y"}, "takes exactly one argument"},
 	}
 	for _, c := range cases {

@@ -10,7 +10,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
 
+	"github.com/seed-ab6af24b/troupe/agent/codec"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 )
 
@@ -78,7 +80,7 @@ func (a *app) rootCommand() *cobra.Command {
 		demo, a.serverCommand(), a.workerCommand(), a.startCommand(),
 		a.statusCommand(), a.resultCommand(), a.cancelCommand(), a.terminateCommand(), a.listCommand(),
 		a.embedCommand(), a.annotateCommand(), a.integrateCommand(), a.genesCommand(),
-		a.referenceCommand(), a.dataCommand(), a.modelCommand(),
+		a.referenceCommand(), a.dataCommand(), a.modelCommand(), a.codecCommand(),
 	)
 	return root
 }
@@ -126,5 +128,16 @@ func (a *app) logger() *slog.Logger {
 
 // connect returns a client; close it after use.
 func (a *app) connect(ctx context.Context) (*api.Client, error) {
-	return api.Connect(ctx, api.TemporalConfig{Address: a.address, Namespace: a.namespace})
+	return a.connectTo(ctx, a.address)
+}
+
+func (a *app) connectTo(ctx context.Context, address string) (*api.Client, error) {
+	codecs, err := codec.FromEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	return api.Connect(ctx, api.TemporalConfig{
+		Address: address, Namespace: a.namespace,
+		ClientOptions: func(o *client.Options) { codec.Apply(o, codecs...) },
+	})
 }

@@ -73,7 +73,7 @@ func (a *app) demonstrate(ctx context.Context, f runFlags) (err error) {
 	}
 	a.say("%.1fs  agents ready: %s", time.Since(start).Seconds(), agentsOf(reg))
 
-	c, err := api.Connect(ctx, api.TemporalConfig{Address: address, Namespace: a.namespace})
+	c, err := a.connectTo(ctx, address)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/agent/codec"
 	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/foogpt"
 	"github.com/seed-ab6af24b/troupe/registry"
@@ -153,6 +154,10 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 	}
 	// In a process of its own an agent has the device that its parent chose.
 	f.device = registry.Device(devices[0])
+	codecs, err := codec.FromEnvironment()
+	if err != nil {
+		return nil, err
+	}
 	reg := registry.New(registry.Options{
 		Logger: a.logger(),
 		ClientOptions: func(o *client.Options) {
@@ -162,6 +167,7 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 			if a.namespace != "" {
 				o.Namespace = a.namespace
 			}
+			codec.Apply(o, codecs...)
 		},
 	})
 	var errs []error

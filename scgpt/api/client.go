@@ -24,6 +24,9 @@ type TemporalConfig struct {
 	TaskQueue string
 	// Logger takes the SDK's log; nil discards it.
 	Logger *slog.Logger
+	// ClientOptions, if set, changes the options of [Connect]'s connection in
+	// place, after everything else: codecs, interceptors, credentials.
+	ClientOptions func(*client.Options)
 }
 
 // Client starts workflows of the agent and follows them. It is safe for concurrent
@@ -52,6 +55,9 @@ func Connect(ctx context.Context, cfg TemporalConfig) (*Client, error) {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	opts.Logger = sdklog.NewStructuredLogger(logger)
+	if cfg.ClientOptions != nil {
+		cfg.ClientOptions(&opts)
+	}
 	c, err := client.DialContext(ctx, opts)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Temporal: %w", err)
