@@ -61,19 +61,23 @@ func sampleGenes(t *testing.T) (genes []string) {
 	return genes
 }
 
-func init() { compute.Register("counted", counted{}) }
+func init() { compute.Register("counted", &countedPasses) }
 
-// counted is the CPU as a device that writes a line to a file, the configuration,
-// for every forward pass: the number of its cells. A process that is killed has
-// written them.
-type counted struct{}
+// counted is the CPU as a device that writes a line to the file of its name, in a
+// process that has one, for every forward pass: the number of its cells. A process
+// that is killed has written them.
+type counted struct{ file string }
 
-func (counted) Open(path string, o compute.Options) (compute.Device, error) {
+// countedPasses is the device of a worker in a process of its own. The file is not
+// the configuration of the device, whose name is also that of its lease and so short.
+var countedPasses counted
+
+func (*counted) Open(_ string, o compute.Options) (compute.Device, error) {
 	dev, err := compute.Open("cpu", o)
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	file, err := os.OpenFile(countedPasses.file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -182,6 +186,55 @@ func TestAnalysisSurvivesKillOfItsWorker(t *testing.T) {
 	}
 	require.Positive(t, again)
 	require.LessOrEqual(t, again, 2, "two slots: at most two shards were in flight")
+
+	want := filepath.Join(dir, "undisturbed.h5ad")
+	annotateDirectly(t, filepath.Join(models, model), in, want)
+	requireSameFile(t, want, out)
+	requireOnly(t, dir, append(annotated(out), in, want)...)
+}
+
+// One of two workers on the queue is killed in the middle of a shard: the other
+// one takes it over, and the result is as it would have been.
+func TestAnalysisSurvivesKillOfOneOfTwoWorkers(t *testing.T) {
+	t.Parallel()
+	const cells, shardCells = 559, 80
+	models, model := bigModel(t)
+	dir := t.TempDir()
+	in := copyCells(t, "celltypist_sample.h5ad", dir)
+	out := filepath.Join(dir, "result.h5ad")
+	counts := t.TempDir()
+	worker := func(name string) childWorker {
+		return childWorker{
+			Address: hostPort, TaskQueue: "two-kill-tasks", Models: models, Model: model, Root: dir, Threads: 1,
+			Passes: filepath.Join(counts, name),
+		}
+	}
+	stays, dies := worker("stays"), worker("dies")
+	startWorker(t, stays)
+	kill := startWorker(t, dies)
+
+	c := clientTo(t, hostPort)
+	analyses := api.NewClient(c, api.TemporalConfig{TaskQueue: stays.TaskQueue})
+	ctx := within(t, longPatience())
+	id, err := analyses.StartAnalysis(ctx, api.AnalysisWorkflowRequest{
+		ExpressionData: in, Out: out, ShardOptions: api.ShardOptions{ShardCells: shardCells},
+	})
+	require.NoError(t, err)
+	// A worker computes one shard at a time.
+	require.Eventually(t, func() bool {
+		_, n := passesIn(t, dies.Passes)
+		return n%shardCells > shardCells/5
+	}, longPatience(), time.Millisecond)
+	kill()
+	_, lost := passesIn(t, dies.Passes)
+	require.NotZero(t, lost%shardCells, "the kill hit no running shard")
+
+	result, err := analyses.Result(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, api.StatusComplete, result.Result.Status)
+	_, byStays := passesIn(t, stays.Passes)
+	t.Logf("%d cells computed by the worker that was killed, %d by the other, of %d", lost, byStays, cells)
+	require.Equal(t, lost%shardCells, byStays+lost-cells, "cells computed twice: those of the shard that was hit")
 
 	want := filepath.Join(dir, "undisturbed.h5ad")
 	annotateDirectly(t, filepath.Join(models, model), in, want)

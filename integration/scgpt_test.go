@@ -61,7 +61,7 @@ func workChild(config string) int {
 		Models: c.Models, DefaultModel: cmp.Or(c.Model, testModel), Roots: []string{c.Root}, Threads: c.Threads, Memo: c.Memo, Logger: silent,
 	}
 	if c.Passes != "" {
-		o.Device = "counted:" + c.Passes
+		o.Device, countedPasses.file = "counted", c.Passes
 	}
 	err := reg.Register(onQueue(scgpt.New(o), c.TaskQueue))
 	if err == nil {
