@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(childAgent); name != "" {
 		os.Exit(playAgent(name))
 	}
+	if config := os.Getenv(childProcess); config != "" {
+		os.Exit(playScgpt(config))
+	}
 	os.Exit(runTests(m))
 }
 

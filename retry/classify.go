@@ -3,6 +3,8 @@ package retry
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -47,7 +49,7 @@ func (f *final) NonRetryable() bool { return true }
 // where the class is final or [Final] says so, the delay of [After]. Errors that
 // are Temporal's own already, a cancellation and nil are returned as they are;
 // so is an error without class, mark or delay, which Temporal retries by the
-// policy.
+// policy. Of a message above [MaxMessageBytes] the middle is left out.
 func Classify(err error) error {
 	var (
 		d *delayed
@@ -60,6 +62,9 @@ func Classify(err error) error {
 	}
 	class, classed := ClassOf(err)
 	if !errors.As(err, &d) && !marked && !classed {
+		if message := clip(err.Error()); message != err.Error() {
+			return errors.New(message)
+		}
 		return err
 	}
 	opts := temporal.ApplicationErrorOptions{NonRetryable: class.Final() || marked}
@@ -68,7 +73,21 @@ func Classify(err error) error {
 	}
 	// The message goes into the application error; the cause would only
 	// repeat it in histories and logs.
-	return temporal.NewApplicationErrorWithOptions(err.Error(), string(class), opts)
+	return temporal.NewApplicationErrorWithOptions(clip(err.Error()), string(class), opts)
+}
+
+// MaxMessageBytes bounds the message of an error that [Classify] makes: it goes
+// into histories, logs and the web UI, and may quote what a request says.
+const MaxMessageBytes = 2048
+
+// clip leaves the middle of a long message out.
+func clip(message string) string {
+	const head, tail = MaxMessageBytes * 3 / 4, MaxMessageBytes/4 - 40
+	if len(message) <= MaxMessageBytes {
+		return message
+	}
+	return strings.ToValidUTF8(message[:head], "") + fmt.Sprintf(" … (%d bytes left out) … ", len(message)-head-tail) +
+		strings.ToValidUTF8(message[len(message)-tail:], "")
 }
 
 func isTemporal(err error) bool {

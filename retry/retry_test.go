@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/interceptor"
@@ -139,6 +141,20 @@ func TestClassify(t *testing.T) {
 		t.Run(fmt.Sprintf("unchanged %v", err), func(t *testing.T) {
 			require.Equal(t, err, retry.Classify(err))
 		})
+	}
+}
+
+func TestClassifyBoundsMessages(t *testing.T) {
+	exact := strings.Repeat("ä", retry.MaxMessageBytes/2)
+	require.Equal(t, exact, retry.Message(retry.Classify(retry.InvalidData.Errorf("%s", exact))))
+	for n := range 4 { // wherever the cuts fall in a character
+		long := strings.Repeat("x", n) + strings.Repeat("ä", 100_000) + "the end"
+		got := retry.Message(retry.Classify(retry.InvalidData.Errorf("%s", long)))
+		require.LessOrEqual(t, len(got), retry.MaxMessageBytes)
+		require.True(t, utf8.ValidString(got))
+		require.Contains(t, got, "bytes left out")
+		require.True(t, strings.HasSuffix(got, "äthe end"))
+		require.Equal(t, got, retry.Classify(errors.New(long)).Error(), "without a class too")
 	}
 }
 

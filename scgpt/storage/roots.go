@@ -164,6 +164,13 @@ func MakeFolder(path string) error {
 	return os.MkdirAll(filepath.Dir(path), 0o755)
 }
 
+// Longer paths and names are refused before any system call, which would fail in its
+// own way on each system: Linux takes 4,096 and 255 bytes, and names get endings.
+const (
+	maxPath = 4000
+	maxName = 200
+)
+
 // scheme is a URL scheme of two letters or more; a single one is a drive.
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+://`)
 
@@ -173,13 +180,29 @@ func (r *Roots) absolute(path string) (string, error) {
 		return "", &Error{`""`, "the path is empty"}
 	case strings.ContainsRune(path, 0):
 		return "", &Error{fmt.Sprintf("%q", path), "the path holds a zero byte"}
+	case len(path) > maxPath:
+		return "", &Error{shortened(path), fmt.Sprintf("the path has %d bytes: want at most %d", len(path), maxPath)}
 	case scheme.MatchString(path):
 		return "", &Error{path, fmt.Sprintf("the scheme %s is not supported: want the path of a local file", scheme.FindString(path))}
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.dirs[0], path)
 	}
+	for name := range strings.SplitSeq(filepath.ToSlash(path), "/") {
+		if len(name) > maxName {
+			return "", &Error{shortened(path), fmt.Sprintf("a name in the path has %d bytes: want at most %d", len(name), maxName)}
+		}
+	}
 	return filepath.Clean(path), nil
+}
+
+// shortened is a path for a message.
+func shortened(path string) string {
+	const n = 60
+	if len(path) <= n {
+		return path
+	}
+	return strings.ToValidUTF8(path[:n], "") + "…"
 }
 
 func (r *Roots) check(path, abs string) error {

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -77,6 +78,8 @@ func TestOutput(t *testing.T) {
 		{"through a link", "linked/x.h5ad", "", "lies outside"},
 		{"new folder through a link", "linked/new/x.h5ad", "", "lies outside"},
 		{"below a file", "a.h5ad/x", "", "is a file, not a folder"},
+		{"long path", strings.Repeat("a/", 3000) + "x.h5ad", "", "the path has 6006 bytes: want at most 4000"},
+		{"long name", "sub/" + strings.Repeat("ä", 150) + "/x.h5ad", "", "a name in the path has 300 bytes: want at most 200"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,0 +1,216 @@
+package integration
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/registry"
+	"github.com/seed-ab6af24b/troupe/retry"
+	"github.com/seed-ab6af24b/troupe/scgpt"
+	"github.com/seed-ab6af24b/troupe/scgpt/api"
+)
+
+// childProcess, set to a childWorker in JSON, makes the test binary a program whose
+// registry runs the scgpt agent, for registries that run it in a process of its own.
+const childProcess = "TROUPE_TEST_SCGPT"
+
+// playScgpt runs the agent.
+func playScgpt(config string) int {
+	var c childWorker
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	countedPasses.file = c.Passes
+	return registry.Main(registry.Options{Logger: silent}, func(reg *registry.Registry) error { return reg.Register(c.agent()) })
+}
+
+// agent is the scgpt agent of the worker.
+func (c childWorker) agent() *scgpt.Agent {
+	return onQueue(scgpt.New(scgpt.Options{
+		Models: c.Models, DefaultModel: cmp.Or(c.Model, testModel), Roots: []string{c.Root}, Device: "counted", NoMemo: true, Logger: silent,
+	}), c.TaskQueue)
+}
+
+// isolated is a registry with the scgpt agent in a process of its own, which comes
+// back at once, and a calm agent beside it.
+func isolated(t *testing.T, c childWorker, calm *testAgent) *registry.Registry {
+	t.Helper()
+	config, err := json.Marshal(c)
+	require.NoError(t, err)
+	reg := newRegistry(c.Address, func(o *registry.Options) {
+		o.BackOff = registry.BackOff{Initial: 5 * time.Millisecond, Max: 50 * time.Millisecond}
+	})
+	require.NoError(t, reg.Register(c.agent(), registry.Process(registry.ProcessOptions{
+		Args: []string{}, Output: silentOutput{},
+		Env: []string{childProcess + "=" + string(config), "TEMPORAL_ADDRESS=" + c.Address},
+	})))
+	require.NoError(t, reg.Register(calm))
+	return reg
+}
+
+// prey is the agent's process and its shards in work; ok is false while it has none
+// or is not ready.
+func prey(t *testing.T, reg *registry.Registry) (pid int, shards []registry.RunningActivity, ok bool) {
+	t.Helper()
+	s, err := reg.AgentStatus(api.Domain.Name)
+	require.NoError(t, err)
+	if !s.Ready || len(s.Processes) != 1 || s.Processes[0].PID == 0 {
+		return 0, nil, false
+	}
+	shards = slices.DeleteFunc(s.Running, func(a registry.RunningActivity) bool { return a.Type != api.EmbedShard.Name() || !a.Ended.IsZero() })
+	return s.Processes[0].PID, shards, len(shards) > 0
+}
+
+func killProcess(t *testing.T, pid int) {
+	t.Helper()
+	p, err := os.FindProcess(pid)
+	require.NoError(t, err)
+	require.NoError(t, p.Kill())
+}
+
+// The process of the agent is killed again and again in one analysis, at random
+// moments of forward passes. The kills spread over the shards, each of which has
+// three attempts.
+func TestFaultKills(t *testing.T) {
+	t.Parallel()
+	const cells, shardCells = 559, 5
+	kills := often(5, 50)
+	r := dice(t)
+	models, model := bigModel(t)
+	dir := t.TempDir()
+	in := copyCells(t, "celltypist_sample.h5ad", dir)
+	out := filepath.Join(dir, "result.h5ad")
+	worker := childWorker{Address: hostPort, TaskQueue: "kills-tasks", Models: models, Model: model, Root: dir, Passes: filepath.Join(t.TempDir(), "passes")}
+	calm := newAgent(t, "calm")
+	reg := isolated(t, worker, calm)
+	stop := run(t, reg)
+	require.NoError(t, reg.WaitReady(within(t, patience)))
+
+	c := clientTo(t, hostPort)
+	ctx := within(t, longPatience()+faultPatience(kills))
+	var echoes atomic.Int64
+	calmed := make(chan struct{})
+	over := make(chan struct{})
+	go func() { // the agent beside it goes on answering
+		defer close(calmed)
+		for {
+			select {
+			case <-over:
+				return
+			default:
+			}
+			started, err := calm.workflow.Start(ctx, c, Text{"calm"})
+			if err == nil {
+				_, err = started.Get(ctx)
+			}
+			if err != nil {
+				t.Errorf("the calm agent: %v", err)
+				return
+			}
+			echoes.Add(1)
+		}
+	}()
+
+	analyses := api.NewClient(c, api.TemporalConfig{TaskQueue: worker.TaskQueue})
+	id, err := analyses.StartAnalysis(ctx, api.AnalysisWorkflowRequest{
+		ExpressionData: in, Out: out, ReportOptions: api.ReportOptions{NoReport: true}, ShardOptions: api.ShardOptions{ShardCells: shardCells},
+	})
+	require.NoError(t, err)
+	struck, killed := 0, map[int]bool{}
+	for len(killed) < kills {
+		pid := 0
+		passes, _ := passesIn(t, worker.Passes)
+		wait := 1 + r.IntN(4) // forward passes from now
+		require.Eventually(t, func() bool {
+			var shards []registry.RunningActivity
+			var ok bool
+			pid, shards, ok = prey(t, reg)
+			again := slices.ContainsFunc(shards, func(a registry.RunningActivity) bool { return a.Attempt > 1 })
+			now, _ := passesIn(t, worker.Passes)
+			return ok && !again && !killed[pid] && now >= passes+wait
+		}, faultPatience(0), time.Millisecond, "after %d kills the process has no shard in its first attempt", len(killed))
+		_, computed := passesIn(t, worker.Passes)
+		finished := len(shardFiles(t, out, id)) * shardCells
+		killProcess(t, pid)
+		killed[pid] = true
+		if computed > finished {
+			struck++
+		}
+	}
+	result, err := analyses.Result(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, api.StatusComplete, result.Result.Status)
+	close(over)
+	<-calmed
+	_, computed := passesIn(t, worker.Passes)
+	again := 0
+	for _, n := range attempts(t, c, id, api.EmbedShard.Name()) {
+		again += n - 1
+	}
+	t.Logf("%d processes killed, %d of them in a forward pass; %d cells computed of %d; %d shards tried again; the agent beside it answered %d times",
+		len(killed), struck, computed, cells, again, echoes.Load())
+	require.GreaterOrEqual(t, struck*10, kills*9, "kills that hit a forward pass")
+	require.Positive(t, again)
+	require.Greater(t, computed, cells)
+	require.Greater(t, int(echoes.Load()), kills)
+	s, err := reg.AgentStatus(api.Domain.Name)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, s.Restarts, kills)
+	if runtime.GOOS != "windows" {
+		require.Equal(t, "signal: killed", s.Processes[0].LastWords.Exit)
+	}
+
+	want := filepath.Join(dir, "undisturbed.h5ad")
+	annotateDirectly(t, filepath.Join(models, model), in, want)
+	requireSameFile(t, want, out)
+	requireOnly(t, dir, out, in, want)
+	require.NoError(t, stop())
+}
+
+// A shard whose process is killed in each of its attempts fails the analysis, and
+// tells why.
+func TestFaultKillsOfOneShard(t *testing.T) {
+	t.Parallel()
+	models, model := bigModel(t)
+	dir := t.TempDir()
+	in := copyCells(t, "celltypist_sample.h5ad", dir)
+	worker := childWorker{Address: hostPort, TaskQueue: "kills-of-one-tasks", Models: models, Model: model, Root: dir, Passes: filepath.Join(t.TempDir(), "passes")}
+	reg := isolated(t, worker, newAgent(t, "calm"))
+	stop := run(t, reg)
+	require.NoError(t, reg.WaitReady(within(t, patience)))
+	analyses := api.NewClient(clientTo(t, hostPort), api.TemporalConfig{TaskQueue: worker.TaskQueue})
+	ctx := within(t, faultPatience(3))
+	id, err := analyses.StartAnalysis(ctx, api.AnalysisWorkflowRequest{
+		ExpressionData: in, Out: filepath.Join(dir, "result.h5ad"), ReportOptions: api.ReportOptions{NoReport: true}, ShardOptions: api.ShardOptions{ShardCells: 300},
+	})
+	require.NoError(t, err)
+	for attempt := int32(1); attempt <= 3; attempt++ {
+		require.Eventually(t, func() bool {
+			pid, shards, ok := prey(t, reg)
+			if !ok || !slices.ContainsFunc(shards, func(a registry.RunningActivity) bool { return a.Attempt == attempt }) {
+				return false
+			}
+			killProcess(t, pid)
+			return true
+		}, faultPatience(0), time.Millisecond, "attempt %d", attempt)
+	}
+	_, err = analyses.Result(ctx, id)
+	t.Log(err)
+	require.ErrorContains(t, err, "killed")
+	class, _ := retry.ClassOf(err)
+	require.NotEqual(t, retry.InvalidData, class, "the request was right")
+	// The worker is back, and what the analysis left is no hindrance.
+	require.NoError(t, reg.WaitReady(within(t, patience)))
+	require.NoError(t, stop())
+}
