@@ -44,17 +44,21 @@ func (c childWorker) agent() *scgpt.Agent {
 
 // isolated is a registry with the scgpt agent in a process of its own, which comes
 // back at once, and a calm agent beside it.
-func isolated(t *testing.T, c childWorker, calm *testAgent) *registry.Registry {
+func isolated(t *testing.T, c childWorker, calm *testAgent, change ...func(*registry.ProcessOptions)) *registry.Registry {
 	t.Helper()
 	config, err := json.Marshal(c)
 	require.NoError(t, err)
 	reg := newRegistry(c.Address, func(o *registry.Options) {
 		o.BackOff = registry.BackOff{Initial: 5 * time.Millisecond, Max: 50 * time.Millisecond}
 	})
-	require.NoError(t, reg.Register(c.agent(), registry.Process(registry.ProcessOptions{
+	o := registry.ProcessOptions{
 		Args: []string{}, Output: silentOutput{},
 		Env: []string{childProcess + "=" + string(config), "TEMPORAL_ADDRESS=" + c.Address},
-	})))
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	require.NoError(t, reg.Register(c.agent(), registry.Process(o)))
 	require.NoError(t, reg.Register(calm))
 	return reg
 }
