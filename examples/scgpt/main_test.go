@@ -8,7 +8,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // try runs the program and returns exit code, stdout and stderr.
 func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
