@@ -4,14 +4,10 @@
 package integration
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
-	"github.com/seed-ab6af24b/troupe/agent/devserver"
+	"github.com/seed-ab6af24b/troupe/agent/devserver/devservertest"
 )
 
 // hostPort is the shared server's.
@@ -34,26 +30,8 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
-	server, err := devserver.Start(context.Background(), devserver.Options{
-		Port: devserver.AnyPort, UIPort: devserver.NoUI,
+	return devservertest.Run(m, func(address string) error {
+		hostPort = address
+		return nil
 	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	hostPort = server.HostPort()
-	code := m.Run()
-	err = server.Stop()
-	if err == nil && code == 0 {
-		err = goleak.Find(
-			// What a stopped server leaves, parked for good: see agent/devserver.
-			goleak.IgnoreTopFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
-			goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
-		)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
 }

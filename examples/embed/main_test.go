@@ -19,10 +19,9 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/workflow"
-	"go.uber.org/goleak"
 
 	"github.com/seed-ab6af24b/troupe/agent"
-	"github.com/seed-ab6af24b/troupe/agent/devserver"
+	"github.com/seed-ab6af24b/troupe/agent/devserver/devservertest"
 	"github.com/seed-ab6af24b/troupe/foogpt"
 	foogptapi "github.com/seed-ab6af24b/troupe/foogpt/api"
 	"github.com/seed-ab6af24b/troupe/retry"
@@ -36,32 +35,13 @@ func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
 func runTests(m *testing.M) int {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	server, err := devserver.Start(context.Background(), devserver.Options{Port: devserver.AnyPort, UIPort: devserver.NoUI})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	temporal, err = client.Dial(client.Options{HostPort: server.HostPort(), Logger: sdklog.NewStructuredLogger(slog.Default())})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	code := m.Run()
-	temporal.Close()
-	http.DefaultClient.CloseIdleConnections()
-	err = server.Stop()
-	if err == nil && code == 0 {
-		err = goleak.Find(
-			// What a stopped server leaves, parked for good: see agent/devserver.
-			goleak.IgnoreTopFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
-			goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
-		)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+	return devservertest.Run(m, func(address string) (err error) {
+		temporal, err = client.Dial(client.Options{HostPort: address, Logger: sdklog.NewStructuredLogger(slog.Default())})
+		return err
+	}, func() {
+		temporal.Close()
+		http.DefaultClient.CloseIdleConnections()
+	})
 }
 
 // start serves until the test or the returned function, which returns what serve

@@ -2,18 +2,15 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
-	"github.com/seed-ab6af24b/troupe/agent/devserver"
+	"github.com/seed-ab6af24b/troupe/agent/devserver/devservertest"
 )
 
 // asProgram, set, makes the test binary the program itself, for tests that kill it.
@@ -34,26 +31,10 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
-	server, err := devserver.Start(context.Background(), devserver.Options{Port: devserver.AnyPort, UIPort: devserver.NoUI})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	hostPort = server.HostPort()
-	code := m.Run()
-	err = server.Stop()
-	if err == nil && code == 0 {
-		err = goleak.Find(
-			// What a stopped server leaves, parked for good: see agent/devserver.
-			goleak.IgnoreTopFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
-			goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
-		)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+	return devservertest.Run(m, func(address string) error {
+		hostPort = address
+		return nil
+	})
 }
 
 // reminderJSON runs a command with --json and reads what it prints.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -11,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-ab6af24b/troupe/agent/devserver"
+	"github.com/seed-ab6af24b/troupe/agent/devserver/devservertest"
 )
 
 func TestMain(m *testing.M) {
@@ -19,17 +18,7 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
-	server, err := devserver.Start(context.Background(), devserver.Options{Port: devserver.AnyPort, UIPort: devserver.NoUI})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = server.Stop() }()
-	if err := os.Setenv("TEMPORAL_ADDRESS", server.HostPort()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+	return devservertest.Run(m, func(address string) error { return os.Setenv("TEMPORAL_ADDRESS", address) })
 }
 
 // versions runs the program and returns what it prints.
