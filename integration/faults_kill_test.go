@@ -142,13 +142,16 @@ func TestFaultKills(t *testing.T) {
 			pid, shards, ok = prey(t, reg)
 			again := slices.ContainsFunc(shards, func(a registry.RunningActivity) bool { return a.Attempt > 1 })
 			now, _ := passesIn(t, worker.Passes)
-			return ok && !again && !killed[pid] && now >= passes+wait
+			return ok && !again && !killed[pid] && now >= passes+wait && inPass(t, worker.Passes, pid)
 		}, faultPatience(0), time.Millisecond, "after %d kills the process has no shard in its first attempt", len(killed))
-		_, computed := passesIn(t, worker.Passes)
-		finished := len(shardFiles(t, out, id)) * shardCells
 		killProcess(t, pid)
 		killed[pid] = true
-		if computed > finished {
+		// Once it is gone it writes no more.
+		require.Eventually(t, func() bool {
+			s, err := reg.AgentStatus(api.Domain.Name)
+			return err == nil && s.Processes[0].PID != pid
+		}, patience, time.Millisecond)
+		if inPass(t, worker.Passes, pid) {
 			struck++
 		}
 	}
@@ -164,7 +167,7 @@ func TestFaultKills(t *testing.T) {
 	}
 	t.Logf("%d processes killed, %d of them in a forward pass; %d cells computed of %d; %d shards tried again; the agent beside it answered %d times",
 		len(killed), struck, computed, cells, again, echoes.Load())
-	require.GreaterOrEqual(t, struck*10, kills*9, "kills that hit a forward pass")
+	require.GreaterOrEqual(t, struck*10, kills*often(5, 9), "kills that hit a forward pass")
 	require.Positive(t, again)
 	require.Greater(t, computed, cells)
 	require.Greater(t, int(echoes.Load()), kills)

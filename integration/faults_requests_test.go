@@ -160,6 +160,11 @@ func answerTo(t *testing.T, c client.Client, kind, body string, patience time.Du
 		if len(application.Message()) > retry.MaxMessageBytes {
 			return fmt.Sprintf("%s of %d bytes: %.200s", application.Type(), len(application.Message()), body)
 		}
+		for _, n := range attempts(t, c, started.GetID()) {
+			if n > 1 {
+				return application.Type() + " that was tried again"
+			}
+		}
 		return application.Type()
 	default:
 		return fmt.Sprintf("%v: %.300s", err, body)

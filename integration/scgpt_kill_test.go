@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -95,15 +97,39 @@ func (d *countedDevice) NewLayout(offsets []int32) (compute.Layout, error) {
 	if slices.Equal(offsets, []int32{0, engine.WarmUpTokens}) {
 		return d.Device.NewLayout(offsets)
 	}
-	if _, err := fmt.Fprintf(d.file, "pass %d\n", len(offsets)-1); err != nil {
+	if _, err := fmt.Fprintf(d.file, "pass %d %d\n", len(offsets)-1, os.Getpid()); err != nil {
 		return nil, err
 	}
 	return d.Device.NewLayout(offsets)
 }
 
+// Read is what a forward pass ends with.
+func (d *countedDevice) Read(ctx context.Context, dst []float32, src compute.Tensor) error {
+	err := d.Device.Read(ctx, dst, src)
+	_, writeErr := fmt.Fprintf(d.file, "read %d\n", os.Getpid())
+	return errors.Join(err, writeErr)
+}
+
 func (d *countedDevice) Close() error {
 	_ = d.file.Close()
 	return d.Device.Close()
+}
+
+// inPass reports whether a process, by what it has written, began a forward pass
+// that it did not end.
+func inPass(t *testing.T, path string, pid int) (in bool) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(data)) {
+		var cells, by int
+		if _, err := fmt.Sscanf(line, "pass %d %d\n", &cells, &by); err == nil && by == pid {
+			in = true
+		} else if _, err := fmt.Sscanf(line, "read %d\n", &by); err == nil && by == pid {
+			in = false
+		}
+	}
+	return in
 }
 
 // passesIn counts the forward passes of a file of a counted device, and their
@@ -116,9 +142,9 @@ func passesIn(t *testing.T, path string) (passes, cells int) {
 	}
 	require.NoError(t, err)
 	for line := range strings.Lines(string(data)) {
-		var n int
-		if _, err := fmt.Sscanf(line, "pass %d\n", &n); err != nil {
-			continue // a killed process was writing it
+		var n, by int
+		if _, err := fmt.Sscanf(line, "pass %d %d\n", &n, &by); err != nil {
+			continue // a killed process was writing it, or it is the end of a pass
 		}
 		passes++
 		cells += n

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,15 +146,15 @@ func shardFiles(t *testing.T, out, id string) []string {
 }
 
 // attempts returns, from a workflow's history, the attempts that each of the
-// activities of a type took, if it was taken by a worker.
-func attempts(t *testing.T, c client.Client, id, activityType string) (list []int) {
+// activities of some types, or of all, took, if it was taken by a worker.
+func attempts(t *testing.T, c client.Client, id string, types ...string) (list []int) {
 	t.Helper()
 	scheduled := map[int64]bool{}
 	history := c.GetWorkflowHistory(t.Context(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for history.HasNext() {
 		e, err := history.Next()
 		require.NoError(t, err)
-		if a := e.GetActivityTaskScheduledEventAttributes(); a != nil && a.GetActivityType().GetName() == activityType {
+		if a := e.GetActivityTaskScheduledEventAttributes(); a != nil && (len(types) == 0 || slices.Contains(types, a.GetActivityType().GetName())) {
 			scheduled[e.GetEventId()] = true
 		}
 		if a := e.GetActivityTaskStartedEventAttributes(); a != nil && scheduled[a.GetScheduledEventId()] {
