@@ -37,6 +37,9 @@ func playAgent(name string) int {
 		a := namedAgent(name)
 		a.onEcho = func(ctx context.Context, in Text) (Text, error) {
 			first := activity.GetInfo(ctx).Attempt == 1
+			if crash := crashes[in.Text]; crash != nil && first {
+				crash()
+			}
 			switch {
 			case in.Text == "exit" && first:
 				os.Exit(9)
