@@ -26,15 +26,17 @@ var crashes = map[string]func(){
 	"goroutines, forking": func() { fork(); select {} },
 }
 
+// hogged is what hog has taken.
+var hogged [][]byte
+
 // hog takes memory until there is none.
 func hog() {
-	var all [][]byte
 	for {
 		b := make([]byte, 8<<20)
 		for i := 0; i < len(b); i += 4096 {
 			b[i] = 1
 		}
-		all = append(all, b)
+		hogged = append(hogged, b)
 	}
 }
 
