@@ -31,7 +31,7 @@ func TestStopBeforeSystemWorkersStart(t *testing.T) {
 		require.FailNow(t, "the server's workers did not stop, so that nothing was held up until then")
 	}
 	require.Positive(t, late.held())
-	goleak.VerifyNone(t, append(leftBehind, before)...)
+	require.NoError(t, leaks(before))
 }
 
 // lateWorkers holds up who asks whether a namespace has a system worker until those that there are have stopped, which

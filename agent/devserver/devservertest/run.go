@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -41,7 +42,7 @@ func Run(m *testing.M, setup func(address string) error, cleanup ...func()) int 
 	}
 	err = errors.Join(err, server.Stop())
 	if err == nil && code == 0 {
-		err = goleak.Find(
+		err = leaks(
 			// What a stopped server leaves, parked for good: see the tests of package devserver.
 			goleak.IgnoreTopFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
 			goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
@@ -54,4 +55,14 @@ func Run(m *testing.M, setup func(address string) error, cleanup ...func()) int 
 		return 1
 	}
 	return code
+}
+
+// leaks waits until no goroutine is left: on a loaded machine, what is about to end
+// takes longer than goleak waits.
+func leaks(options ...goleak.Option) (err error) {
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		if err = goleak.Find(options...); err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
