@@ -59,8 +59,7 @@ func readFile(ctx context.Context, path string) (r readResult, err error) {
 		return r, err
 	}
 	r = readResult{File: path, Rows: file.NObs()}
-	for from := 0; from < r.Rows; from += blockRows {
-		block, err := x.Rows(ctx, from, min(from+blockRows, r.Rows))
+	for block, err := range x.Blocks(ctx, 0, r.Rows, blockRows) {
 		if err != nil {
 			return r, err
 		}

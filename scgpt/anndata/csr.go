@@ -9,17 +9,18 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
 
-func (m *Matrix) csrRows(ctx context.Context, from, to int) (*Block, error) {
+func (m *Matrix) csrRows(ctx context.Context, b *Block, from, to int) error {
 	if err := m.indptr.CheckStored(from, to+1); err != nil {
-		return nil, err
+		return err
 	}
-	b := &Block{From: from, To: to, Indptr: make([]int64, to-from+1)}
+	b.From, b.To = from, to
+	b.resize(to-from, 0)
 	if err := m.indptr.ReadInt64s(ctx, b.Indptr, from, to+1); err != nil {
-		return nil, err
+		return err
 	}
 	for i := range b.Indptr {
 		if err := m.checkPointer(b.Indptr, i, from+i, m.cols); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	first := b.Indptr[0]
@@ -28,13 +29,13 @@ func (m *Matrix) csrRows(ctx context.Context, from, to int) (*Block, error) {
 	}
 	n := int(b.Indptr[to-from])
 	if err := m.claim(int(first), int(first)+n); err != nil {
-		return nil, err
+		return err
 	}
-	b.Indices, b.Values = make([]int32, n), make([]float32, n)
+	b.resize(to-from, n)
 	if err := m.readEntries(ctx, b, int(first)); err != nil {
-		return nil, err
+		return err
 	}
-	return b, m.tidy(b, int(first))
+	return m.tidy(b, int(first))
 }
 
 // apart is from how many entries on indices and values are read at a time:

@@ -6,8 +6,8 @@
 // [Open] takes what anndata 0.6 to today's wrote: X, raw and layers as CSR,
 // CSC or dense matrices of any number type, obs and var with texts,
 // categories, numbers, booleans and their nullable forms. A [Matrix] is read
-// in blocks of rows; memory is that of the block plus a constant, whatever the
-// size of the file. A CSC matrix is sorted by rows once into a temporary file,
+// in blocks of rows, in sequence ahead of their use ([Matrix.Blocks]) or each by
+// itself; memory is that of the blocks plus a constant, whatever the size of the file. A CSC matrix is sorted by rows once into a temporary file,
 // which [File.Close] removes.
 //
 // Everything is checked before it is used: a row index beyond the matrix, a

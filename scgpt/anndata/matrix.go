@@ -161,26 +161,49 @@ func (m *Matrix) Path() string { return m.path }
 // infinities are passed on. Indices in a row may come in any order in the file,
 // but twice is an error. A block has at most 1<<24 rows.
 func (m *Matrix) Rows(ctx context.Context, from, to int) (*Block, error) {
+	b := &Block{}
+	if err := m.readInto(ctx, b, from, to); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func (m *Matrix) checkRange(from, to int) error {
 	if from < 0 || to < from || to > m.rows {
-		return nil, m.file.errorf("%s: rows %d to %d asked for, there are %d", m.path, from, to, m.rows)
+		return m.file.errorf("%s: rows %d to %d asked for, there are %d", m.path, from, to, m.rows)
+	}
+	return nil
+}
+
+// readInto reads rows into a block, in whose memory they may find room.
+func (m *Matrix) readInto(ctx context.Context, b *Block, from, to int) (err error) {
+	if err := m.checkRange(from, to); err != nil {
+		return err
 	}
 	if to-from > maxBlockRows {
-		return nil, m.file.errorf("%s: rows %d to %d asked for; a block has %d at most", m.path, from, to, maxBlockRows)
+		return m.file.errorf("%s: rows %d to %d asked for; a block has %d at most", m.path, from, to, maxBlockRows)
 	}
+	var read *Block
 	switch m.encoding {
 	case "csr":
-		b, err := m.csrRows(ctx, from, to)
-		if err == nil && m.place != nil {
+		if err := m.csrRows(ctx, b, from, to); err != nil {
+			return err
+		}
+		if m.place != nil {
 			b.keep(m.place)
 		}
-		return b, err
+		return nil
 	case "mtx":
-		return m.marketRows(ctx, from, to)
+		read, err = m.marketRows(ctx, from, to)
 	case "csc":
-		return m.cscRows(ctx, from, to)
+		read, err = m.cscRows(ctx, from, to)
 	default:
-		return m.denseRows(ctx, from, to)
+		read, err = m.denseRows(ctx, from, to)
 	}
+	if err == nil {
+		*b = *read
+	}
+	return err
 }
 
 // NNZ returns the number of values that are not zero. It reads the whole

@@ -31,24 +31,40 @@ func whole(t testing.TB, m *Matrix) *Block {
 	return b
 }
 
-// requireBlocks reads m in blocks of every size and compares with want.
+// requireBlocks reads m in blocks of every size, by themselves and in sequence, and
+// compares with want.
 func requireBlocks(t *testing.T, want *Block, m *Matrix) {
 	t.Helper()
 	for _, step := range []int{1, 7, 64, max(1, m.NRows())} {
+		next := 0
+		for b, err := range m.Blocks(t.Context(), 0, m.NRows(), step) {
+			require.NoError(t, err)
+			requireRows(t, want, b, next, min(next+step, m.NRows()))
+			next = b.To
+		}
+		require.Equal(t, m.NRows(), next)
 		for from := 0; from < m.NRows(); from += step {
 			to := min(from+step, m.NRows())
 			b, err := m.Rows(t.Context(), from, to)
 			require.NoError(t, err)
-			require.Equal(t, from, b.From)
-			require.Equal(t, to, b.To)
-			require.Len(t, b.Indptr, to-from+1)
-			for i := range b.NRows() {
-				columns, values := b.Row(i)
-				wantColumns, wantValues := want.Row(from + i)
-				require.Equal(t, append([]int32{}, wantColumns...), append([]int32{}, columns...))
-				require.Equal(t, append([]float32{}, wantValues...), append([]float32{}, values...))
-			}
+			requireRows(t, want, b, from, to)
 		}
+	}
+}
+
+// requireRows compares a block with the rows from from to before to of want, which
+// begins with row 0.
+func requireRows(t *testing.T, want, b *Block, from, to int) {
+	t.Helper()
+	require.Equal(t, from, b.From)
+	require.Equal(t, to, b.To)
+	require.Len(t, b.Indptr, to-from+1)
+	require.Zero(t, b.Indptr[0])
+	for i := range b.NRows() {
+		columns, values := b.Row(i)
+		wantColumns, wantValues := want.Row(from + i)
+		require.Equal(t, append([]int32{}, wantColumns...), append([]int32{}, columns...))
+		require.Equal(t, append([]float32{}, wantValues...), append([]float32{}, values...))
 	}
 }
 

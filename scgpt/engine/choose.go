@@ -141,10 +141,9 @@ func (c *Cells) only(ctx context.Context, columns []int32) hvg.Source {
 	}
 }
 
-// blocks reads all cells.
+// blocks reads all cells. use must not keep a block.
 func (c *Cells) blocks(ctx context.Context, use func(*anndata.Block) error) error {
-	for from := 0; from < c.Len(); from += blockCells {
-		b, err := c.matrix.Rows(ctx, from, min(from+blockCells, c.Len()))
+	for b, err := range c.matrix.Blocks(ctx, 0, c.Len(), blockCells) {
 		if err != nil {
 			return err
 		}

@@ -156,8 +156,7 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 			return context.Cause(ctx)
 		}
 	}
-	for start := from; start < to; start += blockCells {
-		block, err := c.matrix.Rows(ctx, start, min(start+blockCells, to))
+	for block, err := range c.matrix.Blocks(ctx, from, to, blockCells) {
 		if err != nil {
 			return err
 		}

@@ -37,8 +37,7 @@ func newLogNormalized(ctx context.Context, m *anndata.Matrix) (*logNormalized, e
 // each calls f with the columns and values of every cell, in order. f may change
 // the values, but not keep them.
 func (x *logNormalized) each(ctx context.Context, f func(cell int, columns []int32, values []float32) error) error {
-	for from := 0; from < x.matrix.NRows(); from += blockCells {
-		block, err := x.matrix.Rows(ctx, from, min(from+blockCells, x.matrix.NRows()))
+	for block, err := range x.matrix.Blocks(ctx, 0, x.matrix.NRows(), blockCells) {
 		if err != nil {
 			return err
 		}
@@ -48,7 +47,7 @@ func (x *logNormalized) each(ctx context.Context, f func(cell int, columns []int
 				tokens.NormalizeTotal(values, tokens.DefaultTargetSum)
 				tokens.Log1p(values)
 			}
-			if err := f(from+i, columns, values); err != nil {
+			if err := f(block.From+i, columns, values); err != nil {
 				return err
 			}
 		}

@@ -88,10 +88,19 @@ func checkFilters(filters []Filter) error {
 }
 
 // unfilter undoes the filters of a chunk that are not masked out. The result
-// has exactly size bytes and may be src itself. What an inner step gives is
-// bounded too: no filter adds more than an eighth.
-func unfilter(filters []Filter, mask uint32, src []byte, size, elemSize int) ([]byte, error) {
+// has exactly size bytes and may be src itself, or lie in the memory of room,
+// which may be nil. What an inner step gives is bounded too: no filter adds more
+// than an eighth.
+func unfilter(filters []Filter, mask uint32, src, room []byte, size, elemSize int) ([]byte, error) {
 	var err error
+	buffer := func(n int) []byte { // room, the first time
+		b := room
+		room = nil
+		if cap(b) < n {
+			return make([]byte, n)
+		}
+		return b[:n]
+	}
 	for i := len(filters) - 1; i >= 0; i-- {
 		if mask>>i&1 != 0 {
 			continue
@@ -103,7 +112,7 @@ func unfilter(filters []Filter, mask uint32, src []byte, size, elemSize int) ([]
 		x := filters[i]
 		switch x.ID {
 		case FilterDeflate:
-			src, err = inflate(src, limit)
+			src, err = inflate(buffer(min(limit, 1032*len(src))), src) // deflate expands at most 1032 times
 		case FilterShuffle:
 			width := elemSize
 			if len(x.Params) > 0 {
@@ -120,7 +129,7 @@ func unfilter(filters []Filter, mask uint32, src []byte, size, elemSize int) ([]
 			}
 			src = src[:n]
 		case FilterLZF:
-			src, err = decodeLZF(make([]byte, 0, min(limit, 128*len(src))+lzfSlack), src, limit)
+			src, err = decodeLZF(buffer(min(limit, 128*len(src)) + lzfSlack)[:0], src, limit)
 		case FilterZstd:
 			src, err = unzstd(src, limit)
 		default:
@@ -138,8 +147,8 @@ func unfilter(filters []Filter, mask uint32, src []byte, size, elemSize int) ([]
 
 var inflaters sync.Pool
 
-// inflate decodes a zlib stream of at most limit bytes.
-func inflate(src []byte, limit int) ([]byte, error) {
+// inflate decodes a zlib stream into dst, which has room for what it may hold.
+func inflate(dst, src []byte) ([]byte, error) {
 	in := bytes.NewReader(src)
 	r, _ := inflaters.Get().(io.ReadCloser)
 	var err error
@@ -152,8 +161,6 @@ func inflate(src []byte, limit int) ([]byte, error) {
 		return nil, corrupt("deflate: %v", err)
 	}
 	defer inflaters.Put(r)
-	// Deflate expands at most 1032 times.
-	dst := make([]byte, min(limit, 1032*len(src)))
 	n, err := io.ReadFull(r, dst)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, corrupt("deflate: %v", err)

@@ -73,9 +73,11 @@ func TestUnfilter(t *testing.T) {
 		"zstd":          {[]Filter{{ID: FilterZstd}}, 0, frame},
 		"deflate twice": {[]Filter{deflate, deflate}, 0, deflated(t, deflated(t, plain))},
 	} {
-		got, err := unfilter(tc.filters, tc.mask, tc.stored, len(plain), 4)
-		require.NoError(t, err, name)
-		require.Equal(t, plain, got, name)
+		for _, room := range [][]byte{nil, make([]byte, 10), bytes.Repeat([]byte{7}, 10_000)} {
+			got, err := unfilter(tc.filters, tc.mask, bytes.Clone(tc.stored), room, len(plain), 4)
+			require.NoError(t, err, name)
+			require.Equal(t, plain, got, name)
+		}
 	}
 
 	bomb := deflated(t, make([]byte, 1<<20))
@@ -98,7 +100,7 @@ func TestUnfilter(t *testing.T) {
 		"lzf end":       {Filter{ID: FilterLZF}, []byte{0, 1, 0xE0}, "ends early"},
 		"unknown":       {Filter{ID: 32001}, plain, "filter 32001 (blosc) is not supported"},
 	} {
-		_, err := unfilter([]Filter{tc.filter}, 0, tc.stored, len(plain), 4)
+		_, err := unfilter([]Filter{tc.filter}, 0, tc.stored, nil, len(plain), 4)
 		require.ErrorContains(t, err, tc.want, name)
 	}
 }

@@ -106,12 +106,12 @@ func (d *Dataset) scanChunks(ctx context.Context, from, to int, emit func(at int
 	if len(d.filters) > 0 && workers > 1 && (to-from)*d.rowLen*d.typ.Size >= 128<<10 {
 		return s.parallel(ctx, workers)
 	}
-	var buf []byte
+	var b chunkBuffers
 	for number := s.first; number < s.end; number++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if buf, err = s.visit(number, buf); err != nil {
+		if err := s.visit(number, &b); err != nil {
 			return err
 		}
 	}
@@ -131,7 +131,7 @@ func (d *Dataset) scanStored(ctx context.Context, from, to int, emit func(at int
 	if err != nil {
 		return err
 	}
-	var buf []byte
+	var b chunkBuffers
 	for number := s.first; number < s.end; number++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (d *Dataset) scanStored(ctx context.Context, from, to int, emit func(at int
 			}
 			number = int(next)
 		}
-		if buf, err = s.visit(number, buf); err != nil {
+		if err := s.visit(number, &b); err != nil {
 			return err
 		}
 	}
@@ -159,13 +159,12 @@ func (s *chunkScan) parallel(ctx context.Context, workers int) error {
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
-			var buf []byte
+			var b chunkBuffers
 			for number := range next {
 				if ctx.Err() != nil {
 					continue
 				}
-				var err error
-				if buf, err = s.visit(number, buf); err != nil {
+				if err := s.visit(number, &b); err != nil {
 					cancel(err)
 				}
 			}
@@ -179,9 +178,11 @@ func (s *chunkScan) parallel(ctx context.Context, workers int) error {
 	return context.Cause(ctx)
 }
 
-// visit decodes a chunk and emits its part of the rows. It returns buf, perhaps
-// grown, for the next chunk.
-func (s *chunkScan) visit(number int, buf []byte) ([]byte, error) {
+// chunkBuffers are memory for one chunk after the other: as stored, and decoded.
+type chunkBuffers struct{ stored, decoded []byte }
+
+// visit decodes a chunk and emits its part of the rows.
+func (s *chunkScan) visit(number int, b *chunkBuffers) error {
 	rank := len(s.grid)
 	origin := make([]int, rank)
 	count := make([]int, rank) // elements of the chunk within the dataset
@@ -200,35 +201,34 @@ func (s *chunkScan) visit(number int, buf []byte) ([]byte, error) {
 	if raw == nil {
 		ref, ok := s.table.find(uint64(number), s.layout.chunkBytes)
 		if !ok {
-			return buf, s.emitFill(origin, count, lo, hi)
+			return s.emitFill(origin, count, lo, hi)
 		}
 		if ref.size > uint64(s.layout.chunkBytes)+uint64(s.layout.chunkBytes)/8+1024 {
-			return buf, corrupt("chunk at %v has %d bytes, but holds only %d", origin, ref.size, s.layout.chunkBytes)
+			return corrupt("chunk at %v has %d bytes, but holds only %d", origin, ref.size, s.layout.chunkBytes)
 		}
-		if uint64(cap(buf)) < ref.size {
-			buf = make([]byte, ref.size)
+		if uint64(cap(b.stored)) < ref.size {
+			b.stored = make([]byte, ref.size)
 		}
-		raw = buf[:ref.size]
+		raw = b.stored[:ref.size]
 		if err := s.obj.file.readInto(raw, ref.addr); err != nil {
-			return buf, err
+			return err
 		}
 		filters := s.filters
 		if edge && s.layout.wholeEdges {
 			filters = nil
 		}
 		var err error
-		if raw, err = unfilter(filters, ref.mask, raw, s.layout.chunkBytes, s.typ.Size); err != nil {
-			return buf, corrupt("chunk at %v: %v", origin, err)
+		if raw, err = unfilter(filters, ref.mask, raw, b.decoded, s.layout.chunkBytes, s.typ.Size); err != nil {
+			return corrupt("chunk at %v: %v", origin, err)
 		}
 		if partial && s.keep > 0 {
-			kept := raw
-			if len(buf) > 0 && &raw[0] == &buf[0] {
-				kept = bytes.Clone(raw)
-			}
-			s.cache.put(uint64(number), kept, s.keep)
+			s.cache.put(uint64(number), bytes.Clone(raw), s.keep)
+		}
+		if len(filters) > 0 && &raw[0] != &b.stored[0] {
+			b.decoded = raw
 		}
 	}
-	return buf, s.emitChunk(raw, origin, count, lo, hi)
+	return s.emitChunk(raw, origin, count, lo, hi)
 }
 
 // emitChunk emits rows lo to hi of a chunk, run by run along the last axis.
