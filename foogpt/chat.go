@@ -1,6 +1,7 @@
 package foogpt
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -8,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -113,14 +113,15 @@ func (c *chat) ask(ctx context.Context, req api.NameClustersRequest, mistake str
 	if _, err := c.completions.New(ctx, params, option.WithResponseBodyInto(&body)); err != nil {
 		return none, requestError(ctx, err)
 	}
+	// A proxy may show the key, and what comes is quoted: in errors, in names.
+	body = bytes.ReplaceAll(body, []byte(c.options.APIKey), []byte("[removed]"))
 	var completion openai.ChatCompletion
 	err := json.Unmarshal(body, &completion)
 	if err == nil && len(completion.Choices) == 0 {
 		err = errors.New("it has no choices")
 	}
 	if err != nil {
-		text := strings.ReplaceAll(string(body), c.options.APIKey, "[removed]") // the page of a proxy may show it
-		return none, unusablef("the response is not a chat completion: %s: %s", cut(err.Error()), quote(text))
+		return none, unusablef("the response is not a chat completion: %s: %s", cut(err.Error()), quote(string(body)))
 	}
 	content, err := contentOf(completion.Choices[0])
 	if err != nil {

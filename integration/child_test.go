@@ -45,6 +45,13 @@ func serveChild(portText, file string) int {
 // empty, and returns when it serves. kill is SIGKILL.
 func childServer(t testing.TB, file string, port int) (address string, kill func()) {
 	t.Helper()
+	address, _, kill = startChildServer(t, file, port)
+	return address, kill
+}
+
+// startChildServer is childServer that returns the process's id too.
+func startChildServer(t testing.TB, file string, port int) (address string, pid int, kill func()) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childServerFile+"="+file, childServerPort+"="+strconv.Itoa(port))
 	cmd.Stderr = os.Stderr
@@ -69,5 +76,5 @@ func childServer(t testing.TB, file string, port int) (address string, kill func
 	require.NoError(t, err)
 	address, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
 	require.True(t, ok, line)
-	return address, kill
+	return address, cmd.Process.Pid, kill
 }

@@ -11,14 +11,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
+	"github.com/seed-ab6af24b/troupe/agent"
 	"github.com/seed-ab6af24b/troupe/registry"
 	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt"
@@ -44,8 +44,37 @@ func absurd(r *rand.Rand, dir, cells string) any {
 	return values[r.IntN(len(values))]
 }
 
-// A thousand requests that a fuzzer made up: each is answered with a result or with
-// an error of a class, at once, and the worker stays up.
+// starter is an agent whose workflow starts an activity of another one by its name,
+// with any bytes at all.
+type starter struct {
+	agent.Base
+	call agent.Workflow[activityCall, json.RawMessage]
+}
+
+type activityCall struct {
+	Name  string `json:"name"`
+	Queue string `json:"queue"`
+	Body  string `json:"body"`
+}
+
+func newStarter(queue string) *starter {
+	d := agent.Domain{Name: "starter", TaskQueue: queue}
+	return &starter{d.Base(), agent.NewWorkflow[activityCall, json.RawMessage](d, "StartActivity")}
+}
+
+func (s *starter) Activities() []agent.Binding { return nil }
+
+func (s *starter) Workflows() []agent.Binding {
+	return agent.Bind(s.call.To(func(ctx workflow.Context, in activityCall) (out json.RawMessage, err error) {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+			TaskQueue: in.Queue, StartToCloseTimeout: patience, HeartbeatTimeout: patience, RetryPolicy: retry.GPU(),
+		})
+		return out, workflow.ExecuteActivity(ctx, in.Name, converter.NewRawValue(jsonPayload(in.Body))).Get(ctx, &out)
+	}))
+}
+
+// A thousand requests that a fuzzer made up, to workflows and to activities: each is
+// answered with a result or with an error of a class, at once, and the worker stays up.
 func TestFaultRequests(t *testing.T) {
 	t.Parallel()
 	n := often(150, 1000)
@@ -56,6 +85,8 @@ func TestFaultRequests(t *testing.T) {
 	require.NoError(t, reg.Register(onQueue(scgpt.New(scgpt.Options{
 		Models: testModels, DefaultModel: testModel, Roots: []string{dir}, Out: "out", Logger: silent,
 	}), "requests-tasks")))
+	activities := newStarter("requests-starter-tasks")
+	require.NoError(t, reg.Register(activities))
 	stop := run(t, reg)
 	require.NoError(t, reg.WaitReady(within(t, patience)))
 	c := clientTo(t, hostPort)
@@ -71,10 +102,39 @@ func TestFaultRequests(t *testing.T) {
 		api.Integration.Name():   func() map[string]any { return map[string]any{"expression_data": cells, "batch_key": "bulk_labels"} },
 		api.CellEmbedding.Name(): func() map[string]any { return map[string]any{"expression_data": cells} },
 		api.GeneEmbedding.Name(): func() map[string]any { return map[string]any{"genes": []any{"CD3D"}} },
+
+		api.PlanCells.Name(): func() map[string]any {
+			return map[string]any{"task": api.TaskAnnotate, "expression_data": cells, "out": filepath.Join(dir, "planned.h5ad")}
+		},
+		api.AnnotateCellTypes.Name(): func() map[string]any { return map[string]any{"expression_data": cells, "no_report": true} },
+		api.EmbedCells.Name():        func() map[string]any { return map[string]any{"expression_data": cells} },
+		api.IntegrateBatches.Name():  func() map[string]any { return map[string]any{"expression_data": cells, "batch_key": "bulk_labels"} },
+		api.GetGeneEmbeddings.Name(): func() map[string]any { return map[string]any{"genes": []any{"CD3D"}} },
+		api.ClusterCells.Name():      func() map[string]any { return map[string]any{"annotated": cells} },
+		api.NameCells.Name(): func() map[string]any {
+			return map[string]any{"annotated": cells, "assignments": cells, "clusters": []any{map[string]any{"id": "0", "name": "T"}}}
+		},
 	}
+	// These two take a plan, and so get a real one.
+	body, err := json.Marshal(good[api.PlanCells.Name()]())
+	require.NoError(t, err)
+	planned, err := activities.call.Start(ctx, c, activityCall{api.PlanCells.Name(), "requests-tasks", string(body)})
+	require.NoError(t, err)
+	plan, err := planned.Get(ctx)
+	require.NoError(t, err)
+	realPlan := func() (p map[string]any) {
+		require.NoError(t, json.Unmarshal(plan, &p))
+		return p
+	}
+	good[api.EmbedShard.Name()] = func() map[string]any { return map[string]any{"plan": realPlan(), "index": 0} }
+	good[api.DiscardShards.Name()] = realPlan
 	fields := []string{
 		"expression_data", "model", "reference_dataset", "out", "genes", "batch_key", "n_hvg", "cells", "labels", "shard_cells",
 		"max_shards_in_flight", "baseline_data", "tissue", "name_clusters", "include_similarity", "no_memo", "resume", "plan", "search_attributes",
+	}
+	ofActivities := []string{
+		"task", "index", "annotated", "assignments", "clusters", "resolution", "min_cells", "flavor",
+		"input", "fingerprint", "shard_dir", "n_obs", "estimate", "gene_match",
 	}
 	options := []string{"layer", "gene_column", "max_length", "cap", "ties", "seed", "label_column", "min_gene_share"}
 	types := slices.Sorted(maps.Keys(good))
@@ -83,8 +143,15 @@ func TestFaultRequests(t *testing.T) {
 	for len(requests) < n {
 		kind := types[r.IntN(len(types))]
 		req := good[kind]()
+		spoilt, names := req, fields
+		if !strings.HasSuffix(kind, "Workflow") {
+			names = slices.Concat(fields, ofActivities)
+			if p, ok := req["plan"].(map[string]any); ok && r.IntN(2) == 0 {
+				spoilt = p
+			}
+		}
 		for range 1 + r.IntN(3) {
-			req[fields[r.IntN(len(fields))]] = absurd(r, dir, cells)
+			spoilt[names[r.IntN(len(names))]] = absurd(r, dir, cells)
 		}
 		if r.IntN(3) == 0 {
 			req["cells"] = map[string]any{options[r.IntN(len(options))]: absurd(r, dir, cells)}
@@ -105,7 +172,14 @@ func TestFaultRequests(t *testing.T) {
 	for range 8 {
 		workers.Go(func() {
 			for q := range work {
-				class := answerTo(t, c, q.kind, q.body, time.Minute)
+				kind, queue, in := q.kind, "requests-tasks", any(converter.NewRawValue(jsonPayload(q.body)))
+				if !strings.HasSuffix(q.kind, "Workflow") {
+					kind, queue, in = activities.call.Name(), activities.TaskQueue(), activityCall{q.kind, queue, q.body}
+				}
+				class := answerTo(t, c, queue, kind, in)
+				if !strings.HasPrefix(class, "ok") && !strings.HasSuffix(class, "Error") {
+					class = fmt.Sprintf("%s: %.300s: %s", q.kind, q.body, class)
+				}
 				mu.Lock()
 				classes[class]++
 				mu.Unlock()
@@ -140,14 +214,9 @@ func TestFaultRequests(t *testing.T) {
 	require.NoError(t, stop())
 }
 
-// answerTo starts a workflow with a body as it is and returns the class of its
-// answer. The payload says that it is JSON, whatever it is.
-func answerTo(t *testing.T, c client.Client, kind, body string, patience time.Duration) string {
-	started, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
-		TaskQueue: "requests-tasks", WorkflowExecutionTimeout: patience,
-	}, kind, converter.NewRawValue(&commonpb.Payload{
-		Metadata: map[string][]byte{converter.MetadataEncoding: []byte(converter.MetadataEncodingJSON)}, Data: []byte(body),
-	}))
+// answerTo starts a workflow and returns the class of its answer.
+func answerTo(t *testing.T, c client.Client, queue, kind string, in any) string {
+	started, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: queue, WorkflowExecutionTimeout: 2 * patience}, kind, in)
 	if err != nil {
 		return fmt.Sprintf("not started: %v", err)
 	}
@@ -158,7 +227,7 @@ func answerTo(t *testing.T, c client.Client, kind, body string, patience time.Du
 		return "ok"
 	case errors.As(err, &application):
 		if len(application.Message()) > retry.MaxMessageBytes {
-			return fmt.Sprintf("%s of %d bytes: %.200s", application.Type(), len(application.Message()), body)
+			return fmt.Sprintf("%s of %d bytes", application.Type(), len(application.Message()))
 		}
 		for _, n := range attempts(t, c, started.GetID()) {
 			if n > 1 {
@@ -167,6 +236,6 @@ func answerTo(t *testing.T, c client.Client, kind, body string, patience time.Du
 		}
 		return application.Type()
 	default:
-		return fmt.Sprintf("%v: %.300s", err, body)
+		return err.Error()
 	}
 }

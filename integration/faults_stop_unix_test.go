@@ -45,6 +45,7 @@ func TestFaultStopped(t *testing.T) {
 		return ok && cells > 20
 	}, patience, time.Millisecond)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	stopped := time.Now()
 	// The server gives the activity up.
 	require.Eventually(t, func() bool {
 		d, err := c.DescribeWorkflowExecution(ctx, id, "")
@@ -58,13 +59,17 @@ func TestFaultStopped(t *testing.T) {
 		}
 		return false
 	}, time.Duration(often(60, 120))*time.Second, 100*time.Millisecond, "no heartbeat timeout")
+	if least := time.Duration(often(0, 60)) * time.Second; least > 0 {
+		require.Eventually(t, func() bool { return time.Since(stopped) >= least }, 2*least, 100*time.Millisecond)
+	}
 	require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
+	held := time.Since(stopped)
 
 	result, err := analyses.Result(ctx, id)
 	require.NoError(t, err)
 	require.Equal(t, api.StatusComplete, result.Result.Status)
 	tries := attempts(t, c, id, api.EmbedShard.Name())
-	t.Log("attempts of the shards:", tries)
+	t.Logf("stopped for %v; attempts of the shards: %v", held.Round(time.Second), tries)
 	require.Greater(t, slices.Max(tries), 1)
 	s, err := reg.AgentStatus(api.Domain.Name)
 	require.NoError(t, err)

@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(childAgent); name != "" {
 		os.Exit(playAgent(name))
 	}
+	if config := os.Getenv(childParent); config != "" {
+		os.Exit(playParent(config))
+	}
 	if config := os.Getenv(childProcess); config != "" {
 		os.Exit(playScgpt(config))
 	}

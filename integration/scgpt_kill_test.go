@@ -132,6 +132,21 @@ func inPass(t *testing.T, path string, pid int) (in bool) {
 	return in
 }
 
+// lastPassBy is the process that began the last forward pass.
+func lastPassBy(t *testing.T, path string) (pid int) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(data)) {
+		var cells, by int
+		if _, err := fmt.Sscanf(line, "pass %d %d\n", &cells, &by); err == nil {
+			pid = by
+		}
+	}
+	require.NotZero(t, pid)
+	return pid
+}
+
 // passesIn counts the forward passes of a file of a counted device, and their
 // cells.
 func passesIn(t *testing.T, path string) (passes, cells int) {
@@ -153,17 +168,30 @@ func passesIn(t *testing.T, path string) (passes, cells int) {
 }
 
 // A worker killed in the middle of a shard costs what it had computed of that
-// shard, and nothing in the result.
+// shard, and nothing in the result. So does one whose parent is killed, which it
+// does not survive for long.
 func TestAnalysisSurvivesKillOfItsWorker(t *testing.T) {
 	t.Parallel()
+	for name, variable := range map[string]string{"worker": childWorkerConfig, "parent": childParent} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			killAndResume(t, name+"-kill-tasks", func(t *testing.T, c childWorker) (kill func()) { return startProgram(t, variable, c) })
+		})
+	}
+}
+
+// killAndResume runs an analysis on a worker that is killed in the middle of a
+// shard, and on another like it.
+func killAndResume(t *testing.T, queue string, start func(*testing.T, childWorker) (kill func())) {
+	t.Helper()
 	const cells, shardCells, shards = 559, 80, 7
 	models, model := bigModel(t)
 	dir := t.TempDir()
 	in := copyCells(t, "celltypist_sample.h5ad", dir)
 	out := filepath.Join(dir, "result.h5ad")
 	passes := filepath.Join(t.TempDir(), "passes")
-	worker := childWorker{Address: hostPort, TaskQueue: "kill-tasks", Models: models, Model: model, Root: dir, Passes: passes}
-	kill := startWorker(t, worker)
+	worker := childWorker{Address: hostPort, TaskQueue: queue, Models: models, Model: model, Root: dir, Passes: passes}
+	kill := start(t, worker)
 
 	c := clientTo(t, hostPort)
 	analyses := api.NewClient(c, api.TemporalConfig{TaskQueue: worker.TaskQueue})
@@ -178,7 +206,10 @@ func TestAnalysisSurvivesKillOfItsWorker(t *testing.T) {
 		_, cells := passesIn(t, passes)
 		return cells > 2*shardCells+shardCells/4 && len(shardFiles(t, out, id)) == 2
 	}, longPatience(), time.Millisecond)
+	pid := lastPassBy(t, passes)
+	require.True(t, alive(pid))
 	kill()
+	require.Eventually(t, func() bool { return !alive(pid) }, 5*time.Second, time.Millisecond, "process %d lives on", pid)
 	files := shardFiles(t, out, id)
 	finished, finishedCells := len(files), len(files)*shardCells
 	if slices.ContainsFunc(files, func(path string) bool { return filepath.Base(path) == fmt.Sprintf("%06d.shard", shards-1) }) {
@@ -193,7 +224,7 @@ func TestAnalysisSurvivesKillOfItsWorker(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, api.StatusRunning, status.Status)
 
-	startWorker(t, worker)
+	start(t, worker)
 	result, err := analyses.Result(ctx, id)
 	require.NoError(t, err)
 	require.Equal(t, api.StatusComplete, result.Result.Status)

@@ -43,6 +43,8 @@ type childWorker struct {
 	Threads                                 int
 	// Passes is a file that has a line for each forward pass.
 	Passes string
+	// User, if not 0, is the one whose rights the worker has.
+	User int
 }
 
 // workChild runs the worker until standard input ends.
@@ -52,11 +54,12 @@ func workChild(config string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		_, _ = bufio.NewReader(os.Stdin).ReadByte()
-		cancel()
-	}()
+	if c.User != 0 {
+		if err := becomeUser(c.User); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	reg := newRegistry(c.Address)
 	o := scgpt.Options{
 		Models: c.Models, DefaultModel: cmp.Or(c.Model, testModel), Roots: []string{c.Root}, Threads: c.Threads, Memo: c.Memo, Logger: silent,
@@ -66,7 +69,7 @@ func workChild(config string) int {
 	}
 	err := reg.Register(onQueue(scgpt.New(o), c.TaskQueue))
 	if err == nil {
-		err = reg.Run(ctx)
+		err = reg.Run(untilInputEnds())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -75,13 +78,30 @@ func workChild(config string) int {
 	return 0
 }
 
+// untilInputEnds is a context that ends with standard input.
+func untilInputEnds() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		_, _ = bufio.NewReader(os.Stdin).ReadByte()
+		cancel()
+	}()
+	return ctx
+}
+
 // startWorker starts a worker in a process of its own; kill is SIGKILL.
 func startWorker(t *testing.T, c childWorker) (kill func()) {
+	t.Helper()
+	return startProgram(t, childWorkerConfig, c)
+}
+
+// startProgram starts the test binary as the program that the variable makes of it;
+// kill is SIGKILL.
+func startProgram(t *testing.T, variable string, c childWorker) (kill func()) {
 	t.Helper()
 	config, err := json.Marshal(c)
 	require.NoError(t, err)
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childWorkerConfig+"="+string(config))
+	cmd.Env = append(os.Environ(), variable+"="+string(config))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)

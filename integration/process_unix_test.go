@@ -1,7 +1,8 @@
+//go:build unix
+
 package integration
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,60 +13,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 
 	"github.com/seed-ab6af24b/troupe/registry"
 	"github.com/seed-ab6af24b/troupe/registry/telemetry"
 )
-
-// childAgent, set to a name, makes the test binary a program that registers an
-// agent of that name, for registries that run it in a process of its own.
-const childAgent = "TROUPE_TEST_AGENT"
-
-// childStopTimeout is how long such a program may take to stop.
-const childStopTimeout = "TROUPE_TEST_STOP_TIMEOUT"
-
-// playAgent runs the agent. What its activity does depends on the text.
-func playAgent(name string) int {
-	tel, err := telemetry.New(telemetry.Options{})
-	if err != nil {
-		return 1
-	}
-	timeout, _ := time.ParseDuration(os.Getenv(childStopTimeout)) // 0 is the default
-	return registry.Main(registry.Options{Observer: tel, Logger: silent, StopTimeout: timeout}, func(reg *registry.Registry) error {
-		a := namedAgent(name)
-		a.onEcho = func(ctx context.Context, in Text) (Text, error) {
-			first := activity.GetInfo(ctx).Attempt == 1
-			if crash := crashes[in.Text]; crash != nil && first {
-				crash()
-			}
-			switch {
-			case in.Text == "exit" && first:
-				os.Exit(9)
-			case in.Text == "hang" && first:
-				<-ctx.Done()
-				return Text{}, ctx.Err()
-			case in.Text == "stuck":
-				select {}
-			}
-			return in, nil
-		}
-		return reg.Register(a)
-	})
-}
-
-// inProcess runs the agent as playAgent does.
-func inProcess(a *testAgent) registry.AgentOption {
-	return registry.Process(registry.ProcessOptions{
-		Args: []string{}, Output: silentOutput{},
-		Env: []string{childAgent + "=" + a.Name(), "TEMPORAL_ADDRESS=" + hostPort},
-	})
-}
-
-type silentOutput struct{}
-
-func (silentOutput) Write(p []byte) (int, error) { return len(p), nil }
 
 // A process that ends in the middle of an activity costs one attempt, and the
 // agent beside it nothing. The server hears of it from the next process: the
@@ -109,7 +61,7 @@ func TestProcessOfAnAgent(t *testing.T) {
 	require.Regexp(t, `go_goroutines\{agent="`+risky.Name()+`",process="0"\} [0-9]+\n`, w.Body.String())
 	require.Contains(t, w.Body.String(), `troupe_agent_restarts_total{agent="`+risky.Name()+`"} 1`)
 	require.NoError(t, stop())
-	require.ErrorIs(t, syscall.Kill(after.Processes[0].PID, 0), syscall.ESRCH)
+	require.False(t, alive(after.Processes[0].PID))
 }
 
 // Stopped, a process lets its activity react to the cancellation, within the
