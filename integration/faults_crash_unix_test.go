@@ -20,7 +20,7 @@ import (
 // tells why; the agent beside it goes on answering, as fast as before.
 func TestFaultCrashes(t *testing.T) {
 	t.Parallel()
-	rounds, calmAnswers := often(1, 20), often(50, 100)
+	rounds, calmAnswers := often(1, 10), often(50, 100)
 	c := clientTo(t, hostPort)
 	risky, calm := newAgent(t, "risky"), newAgent(t, "calm")
 	reg := newRegistry(hostPort, func(o *registry.Options) {

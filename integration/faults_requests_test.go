@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -73,6 +74,28 @@ func (s *starter) Workflows() []agent.Binding {
 	}))
 }
 
+// spoil gives a field of the object, or of one in it, a value that it should not
+// have. The object is of the type, in JSON.
+func spoil(r *rand.Rand, object map[string]any, of reflect.Type, value func() any) {
+	fields := slices.DeleteFunc(reflect.VisibleFields(of), func(f reflect.StructField) bool { return f.Anonymous || !f.IsExported() })
+	f := fields[r.IntN(len(fields))]
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	inner := f.Type
+	if inner.Kind() == reflect.Pointer {
+		inner = inner.Elem()
+	}
+	if inner.Kind() != reflect.Struct || r.IntN(3) == 0 {
+		object[name] = value()
+		return
+	}
+	within, ok := object[name].(map[string]any)
+	if !ok {
+		within = map[string]any{}
+		object[name] = within
+	}
+	spoil(r, within, inner, value)
+}
+
 // A thousand requests that a fuzzer made up, to workflows and to activities: each is
 // answered with a result or with an error of a class, at once, and the worker stays up.
 func TestFaultRequests(t *testing.T) {
@@ -96,27 +119,36 @@ func TestFaultRequests(t *testing.T) {
 	require.NoError(t, analyses.AddSearchAttributes(ctx))
 
 	// A request starts as a good one, of which some fields are then spoilt.
-	good := map[string]func() map[string]any{
-		api.Analysis.Name():      func() map[string]any { return map[string]any{"expression_data": cells, "no_report": true} },
-		api.Annotation.Name():    func() map[string]any { return map[string]any{"expression_data": cells, "no_report": true} },
-		api.Integration.Name():   func() map[string]any { return map[string]any{"expression_data": cells, "batch_key": "bulk_labels"} },
-		api.CellEmbedding.Name(): func() map[string]any { return map[string]any{"expression_data": cells} },
-		api.GeneEmbedding.Name(): func() map[string]any { return map[string]any{"genes": []any{"CD3D"}} },
+	type sample struct {
+		of   any
+		good func() map[string]any
+	}
+	of := func(what map[string]any) func() map[string]any {
+		return func() map[string]any { return maps.Clone(what) }
+	}
+	annotation := of(map[string]any{"expression_data": cells, "no_report": true})
+	integration := of(map[string]any{"expression_data": cells, "batch_key": "bulk_labels"})
+	embedding, genes := of(map[string]any{"expression_data": cells}), of(map[string]any{"genes": []any{"CD3D"}})
+	planning := of(map[string]any{"task": api.TaskAnnotate, "expression_data": cells, "out": filepath.Join(dir, "planned.h5ad")})
+	samples := map[string]sample{
+		api.Analysis.Name():      {api.AnalysisWorkflowRequest{}, annotation},
+		api.Annotation.Name():    {api.AnnotationRequest{}, annotation},
+		api.Integration.Name():   {api.BatchIntegrationRequest{}, integration},
+		api.CellEmbedding.Name(): {api.CellEmbeddingRequest{}, embedding},
+		api.GeneEmbedding.Name(): {api.EmbeddingRequest{}, genes},
 
-		api.PlanCells.Name(): func() map[string]any {
-			return map[string]any{"task": api.TaskAnnotate, "expression_data": cells, "out": filepath.Join(dir, "planned.h5ad")}
-		},
-		api.AnnotateCellTypes.Name(): func() map[string]any { return map[string]any{"expression_data": cells, "no_report": true} },
-		api.EmbedCells.Name():        func() map[string]any { return map[string]any{"expression_data": cells} },
-		api.IntegrateBatches.Name():  func() map[string]any { return map[string]any{"expression_data": cells, "batch_key": "bulk_labels"} },
-		api.GetGeneEmbeddings.Name(): func() map[string]any { return map[string]any{"genes": []any{"CD3D"}} },
-		api.ClusterCells.Name():      func() map[string]any { return map[string]any{"annotated": cells} },
-		api.NameCells.Name(): func() map[string]any {
-			return map[string]any{"annotated": cells, "assignments": cells, "clusters": []any{map[string]any{"id": "0", "name": "T"}}}
-		},
+		api.PlanCells.Name():         {api.PlanRequest{}, planning},
+		api.AnnotateCellTypes.Name(): {api.AnnotationRequest{}, annotation},
+		api.EmbedCells.Name():        {api.CellEmbeddingRequest{}, embedding},
+		api.IntegrateBatches.Name():  {api.BatchIntegrationRequest{}, integration},
+		api.GetGeneEmbeddings.Name(): {api.EmbeddingRequest{}, genes},
+		api.ClusterCells.Name():      {api.ClusterRequest{}, of(map[string]any{"annotated": cells})},
+		api.NameCells.Name(): {api.NameCellsRequest{}, of(map[string]any{
+			"annotated": cells, "assignments": cells, "clusters": []any{map[string]any{"id": "0", "name": "T"}},
+		})},
 	}
 	// These two take a plan, and so get a real one.
-	body, err := json.Marshal(good[api.PlanCells.Name()]())
+	body, err := json.Marshal(planning())
 	require.NoError(t, err)
 	planned, err := activities.call.Start(ctx, c, activityCall{api.PlanCells.Name(), "requests-tasks", string(body)})
 	require.NoError(t, err)
@@ -126,35 +158,19 @@ func TestFaultRequests(t *testing.T) {
 		require.NoError(t, json.Unmarshal(plan, &p))
 		return p
 	}
-	good[api.EmbedShard.Name()] = func() map[string]any { return map[string]any{"plan": realPlan(), "index": 0} }
-	good[api.DiscardShards.Name()] = realPlan
-	fields := []string{
-		"expression_data", "model", "reference_dataset", "out", "genes", "batch_key", "n_hvg", "cells", "labels", "shard_cells",
-		"max_shards_in_flight", "baseline_data", "tissue", "name_clusters", "include_similarity", "no_memo", "resume", "plan", "search_attributes",
-	}
-	ofActivities := []string{
-		"task", "index", "annotated", "assignments", "clusters", "resolution", "min_cells", "flavor",
-		"input", "fingerprint", "shard_dir", "n_obs", "estimate", "gene_match",
-	}
-	options := []string{"layer", "gene_column", "max_length", "cap", "ties", "seed", "label_column", "min_gene_share"}
-	types := slices.Sorted(maps.Keys(good))
+	samples[api.EmbedShard.Name()] = sample{api.ShardRequest{}, func() map[string]any { return map[string]any{"plan": realPlan(), "index": 0} }}
+	samples[api.DiscardShards.Name()] = sample{api.Plan{}, realPlan}
+	types := slices.Sorted(maps.Keys(samples))
 	type made struct{ kind, body string }
 	var requests []made
 	for len(requests) < n {
 		kind := types[r.IntN(len(types))]
-		req := good[kind]()
-		spoilt, names := req, fields
-		if !strings.HasSuffix(kind, "Workflow") {
-			names = slices.Concat(fields, ofActivities)
-			if p, ok := req["plan"].(map[string]any); ok && r.IntN(2) == 0 {
-				spoilt = p
-			}
+		req := samples[kind].good()
+		for range 1 + r.IntN(2) {
+			spoil(r, req, reflect.TypeOf(samples[kind].of), func() any { return absurd(r, dir, cells) })
 		}
-		for range 1 + r.IntN(3) {
-			spoilt[names[r.IntN(len(names))]] = absurd(r, dir, cells)
-		}
-		if r.IntN(3) == 0 {
-			req["cells"] = map[string]any{options[r.IntN(len(options))]: absurd(r, dir, cells)}
+		if r.IntN(20) == 0 {
+			req["no such field"] = absurd(r, dir, cells)
 		}
 		body, err := json.Marshal(req)
 		require.NoError(t, err)

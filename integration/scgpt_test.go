@@ -55,7 +55,11 @@ func workChild(config string) int {
 		return 1
 	}
 	if c.User != 0 {
-		if err := becomeUser(c.User); err != nil {
+		err := becomeUser(c.User)
+		if err == nil {
+			err = os.Setenv("HOME", c.Root) // who has the rights of root's home no more
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

@@ -36,6 +36,9 @@ func (m *Matrix) Blocks(ctx context.Context, from, to, n int) iter.Seq2[*Block, 
 		var part Block
 		next := from
 		for read := range r.reads {
+			if read.err == nil {
+				read.err = m.settle(read.block, read.as)
+			}
 			if read.err != nil {
 				yield(nil, read.err)
 				return
@@ -64,6 +67,7 @@ type aheadReader struct {
 
 type aheadRead struct {
 	block *Block
+	as    stored
 	err   error
 }
 
@@ -78,11 +82,12 @@ func (r *aheadReader) run(ctx context.Context, row int) {
 			return
 		}
 		end, err := r.matrix.ahead(ctx, row, r.to, r.n)
+		var as stored
 		if err == nil {
-			err = r.matrix.readInto(ctx, b, row, end)
+			as, err = r.matrix.load(ctx, b, row, end)
 		}
 		select {
-		case r.reads <- aheadRead{b, err}:
+		case r.reads <- aheadRead{b, as, err}:
 		case <-ctx.Done():
 			return
 		}

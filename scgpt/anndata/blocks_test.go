@@ -55,7 +55,8 @@ func TestBlocksAreReadAhead(t *testing.T) {
 func TestBlocksEndEarly(t *testing.T) {
 	t.Parallel()
 	x := many(t, 30_000, 200)
-	for range x.Blocks(t.Context(), 0, x.NRows(), 256) {
+	for _, err := range x.Blocks(t.Context(), 0, x.NRows(), 256) {
+		require.NoError(t, err)
 		break
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())

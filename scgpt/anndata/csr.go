@@ -1,60 +1,100 @@
 package anndata
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"slices"
+	"math"
 	"sort"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
 
-func (m *Matrix) csrRows(ctx context.Context, b *Block, from, to int) error {
+// stored says how a block stands in the file.
+type stored struct {
+	first   int  // number of its first entry
+	ordered bool // the columns of each row ascend, and are in range
+	nonzero bool // no value is zero
+}
+
+// csrRows reads rows as they stand in the file.
+func (m *Matrix) csrRows(ctx context.Context, b *Block, from, to int) (as stored, err error) {
 	if err := m.indptr.CheckStored(from, to+1); err != nil {
-		return err
+		return as, err
 	}
 	b.From, b.To = from, to
 	b.resize(to-from, 0)
 	if err := m.indptr.ReadInt64s(ctx, b.Indptr, from, to+1); err != nil {
-		return err
+		return as, err
 	}
 	for i := range b.Indptr {
 		if err := m.checkPointer(b.Indptr, i, from+i, m.cols); err != nil {
-			return err
+			return as, err
 		}
 	}
-	first := b.Indptr[0]
+	as.first = int(b.Indptr[0])
 	for i := range b.Indptr {
-		b.Indptr[i] -= first
+		b.Indptr[i] -= int64(as.first)
 	}
 	n := int(b.Indptr[to-from])
-	if err := m.claim(int(first), int(first)+n); err != nil {
-		return err
+	if err := m.claim(as.first, as.first+n); err != nil {
+		return as, err
 	}
 	b.resize(to-from, n)
-	if err := m.readEntries(ctx, b, int(first)); err != nil {
-		return err
-	}
-	return m.tidy(b, int(first))
+	return as, m.readEntries(ctx, b, &as)
 }
 
 // apart is from how many entries on indices and values are read at a time:
 // decoding them takes longer than it takes to begin a goroutine.
 const apart = 1 << 13
 
-// readEntries reads the indices and values of a block from the number first on.
-func (m *Matrix) readEntries(ctx context.Context, b *Block, first int) error {
-	end := first + len(b.Values)
-	if len(b.Values) < apart {
-		if err := m.indices.ReadInt32s(ctx, b.Indices, first, end); err != nil {
+// plainPiece is how many entries are read at a time from a file that is not
+// compressed: what a processor's cache holds until they are looked at.
+const plainPiece = 1 << 15
+
+// readEntries reads the indices and values of a block, and looks at each where it
+// was read, while it is in that processor's cache.
+func (m *Matrix) readEntries(ctx context.Context, b *Block, as *stored) error {
+	n := len(b.Values)
+	as.ordered, as.nonzero = true, true
+	readIndices := func() error {
+		row := 0
+		return eachPiece(m.indices, n, func(from, to int) error {
+			err := m.indices.ReadInt32s(ctx, b.Indices[from:to], as.first+from, as.first+to)
+			for ; err == nil && as.ordered && row < b.NRows() && int(b.Indptr[row+1]) <= to; row++ {
+				as.ordered = ascending(b.Indices[b.Indptr[row]:b.Indptr[row+1]], m.cols)
+			}
 			return err
-		}
-		return m.data.ReadFloat32s(ctx, b.Values, first, end)
+		})
+	}
+	readValues := func() error {
+		return eachPiece(m.data, n, func(from, to int) error {
+			err := m.data.ReadFloat32s(ctx, b.Values[from:to], as.first+from, as.first+to)
+			as.nonzero = as.nonzero && err == nil && !anyZero(b.Values[from:to])
+			return err
+		})
+	}
+	if n < apart {
+		return cmp.Or(readIndices(), readValues())
 	}
 	indices := make(chan error, 1)
-	go func() { indices <- m.indices.ReadInt32s(ctx, b.Indices, first, end) }()
-	values := m.data.ReadFloat32s(ctx, b.Values, first, end)
+	go func() { indices <- readIndices() }()
+	values := readValues()
 	return errors.Join(<-indices, values)
+}
+
+// eachPiece divides n entries into pieces, or not, as suits the dataset.
+func eachPiece(d *hdf5.Dataset, n int, read func(from, to int) error) error {
+	size := n // so that chunks are decoded at the same time
+	if len(d.Filters()) == 0 {
+		size = plainPiece
+	}
+	for from := 0; from < n; from += size {
+		if err := read(from, min(from+size, n)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // claim checks that the file stores the entries from from to before to, before
@@ -89,7 +129,7 @@ func (m *Matrix) tidy(b *Block, first int) error {
 			}
 		}
 		b.Indptr[i] = int64(kept)
-		if zero := slices.Index(values, 0); zero < 0 {
+		if !anyZero(values) {
 			if kept != lo {
 				copy(b.Indices[kept:], indices)
 				copy(b.Values[kept:], values)
@@ -109,17 +149,46 @@ func (m *Matrix) tidy(b *Block, first int) error {
 	return nil
 }
 
+// Numbers of 32 bits are looked at two at a time and without branches: these are
+// the lowest and the highest bits of both.
+const (
+	lowBits  = 1<<32 | 1
+	highBits = 1<<63 | 1<<31
+)
+
 // ascending reports whether indices increase strictly from 0 or more to less
 // than limit.
 func ascending(indices []int32, limit int) bool {
-	before := int32(-1)
-	for _, c := range indices {
-		if c <= before {
-			return false
-		}
-		before = c
+	n := len(indices)
+	if n == 0 {
+		return true
 	}
-	return int(before) < limit
+	negative, rising := uint64(uint32(indices[0]))<<32, uint64(highBits)
+	i := 1
+	for ; i+1 < n; i += 2 {
+		three := indices[i-1 : i+2 : i+2]
+		before := uint64(uint32(three[0])) | uint64(uint32(three[1]))<<32
+		x := uint64(uint32(three[1])) | uint64(uint32(three[2]))<<32
+		negative |= x
+		// Of numbers that are not negative, the bit stays where x is larger.
+		rising &= (x | highBits) - before - lowBits
+	}
+	last := indices[n-1]
+	if i < n && last <= indices[n-2] {
+		return false
+	}
+	return negative&highBits == 0 && rising&highBits == highBits && last >= 0 && int(last) < limit
+}
+
+// anyZero reports whether a value is 0 or -0.
+func anyZero(values []float32) bool {
+	found := uint64(0)
+	for ; len(values) > 1; values = values[2:] {
+		x := uint64(math.Float32bits(values[0])) | uint64(math.Float32bits(values[1]))<<32
+		x = x << 1 &^ (1 << 32) // without signs
+		found |= (x - lowBits) &^ x
+	}
+	return found&highBits != 0 || len(values) > 0 && values[0] == 0
 }
 
 // checkPointer checks entry i of a run of pointers against the one before; in

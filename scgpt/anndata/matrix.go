@@ -176,23 +176,27 @@ func (m *Matrix) checkRange(from, to int) error {
 }
 
 // readInto reads rows into a block, in whose memory they may find room.
-func (m *Matrix) readInto(ctx context.Context, b *Block, from, to int) (err error) {
-	if err := m.checkRange(from, to); err != nil {
+func (m *Matrix) readInto(ctx context.Context, b *Block, from, to int) error {
+	as, err := m.load(ctx, b, from, to)
+	if err != nil {
 		return err
 	}
+	return m.settle(b, as)
+}
+
+// load is the part of readInto that waits for the file. What it leaves to settle,
+// if anything, is how the block stands in the file.
+func (m *Matrix) load(ctx context.Context, b *Block, from, to int) (as stored, err error) {
+	if err := m.checkRange(from, to); err != nil {
+		return as, err
+	}
 	if to-from > maxBlockRows {
-		return m.file.errorf("%s: rows %d to %d asked for; a block has %d at most", m.path, from, to, maxBlockRows)
+		return as, m.file.errorf("%s: rows %d to %d asked for; a block has %d at most", m.path, from, to, maxBlockRows)
 	}
 	var read *Block
 	switch m.encoding {
 	case "csr":
-		if err := m.csrRows(ctx, b, from, to); err != nil {
-			return err
-		}
-		if m.place != nil {
-			b.keep(m.place)
-		}
-		return nil
+		return m.csrRows(ctx, b, from, to)
 	case "mtx":
 		read, err = m.marketRows(ctx, from, to)
 	case "csc":
@@ -203,7 +207,23 @@ func (m *Matrix) readInto(ctx context.Context, b *Block, from, to int) (err erro
 	if err == nil {
 		*b = *read
 	}
-	return err
+	return as, err
+}
+
+// settle checks what load has read and puts it in order.
+func (m *Matrix) settle(b *Block, as stored) error {
+	if m.encoding != "csr" {
+		return nil
+	}
+	if !as.ordered || !as.nonzero {
+		if err := m.tidy(b, as.first); err != nil {
+			return err
+		}
+	}
+	if m.place != nil {
+		b.keep(m.place)
+	}
+	return nil
 }
 
 // NNZ returns the number of values that are not zero. It reads the whole

@@ -51,8 +51,13 @@ func readNumbers[T number](ctx context.Context, d *Dataset, dst []T, from, to in
 	if !d.typ.Numeric() {
 		return d.locate(corrupt("holds %v, want numbers", d.typ))
 	}
-	if raw := nativeBytes(d.typ, dst); raw != nil && d.layout.class == storedContiguous && d.layout.addr != undefined {
-		return d.locate(d.readContiguous(ctx, raw, from*d.rowLen*d.typ.Size))
+	if raw := nativeBytes(d.typ, dst); raw != nil {
+		switch {
+		case d.layout.class == storedContiguous && d.layout.addr != undefined:
+			return d.locate(d.readContiguous(ctx, raw, from*d.rowLen*d.typ.Size))
+		case d.layout.class == storedChunked && len(d.layout.chunk) == 1 && len(d.filters) == 0:
+			return d.locate(d.readPlainChunks(ctx, raw, from, to))
+		}
 	}
 	size := d.typ.Size
 	return d.locate(d.scan(ctx, from, to, func(at int, raw []byte) error {
@@ -72,6 +77,41 @@ func (d *Dataset) readContiguous(ctx context.Context, dst []byte, at int) error 
 			return err
 		}
 		dst, at = dst[len(part):], at+len(part)
+	}
+	return nil
+}
+
+// readPlainChunks reads rows of one dimension from chunks without filters, each
+// part to where it belongs.
+func (d *Dataset) readPlainChunks(ctx context.Context, dst []byte, from, to int) error {
+	if from == to {
+		return nil
+	}
+	table, err := d.table()
+	if err != nil {
+		return err
+	}
+	height, size := d.layout.chunk[0], d.typ.Size
+	for lo := from; lo < to; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		number := lo / height
+		hi := min(to, (number+1)*height)
+		part := dst[(lo-from)*size : (hi-from)*size]
+		ref, ok := table.find(uint64(number), d.layout.chunkBytes)
+		switch {
+		case !ok:
+			clear(part)
+			fillWith(part, d.fill)
+		case ref.size != uint64(d.layout.chunkBytes):
+			return corrupt("chunk at [%d]: it has %d bytes, want %d", number*height, ref.size, d.layout.chunkBytes)
+		default:
+			if err := d.obj.file.readInto(part, ref.addr+uint64((lo-number*height)*size)); err != nil {
+				return err
+			}
+		}
+		lo = hi
 	}
 	return nil
 }
