@@ -115,6 +115,8 @@ func TestFaultPermission(t *testing.T) {
 
 			_, err = analyses.Result(ctx, id)
 			require.ErrorContains(t, err, "permission denied")
+			class, _ := retry.ClassOf(err)
+			require.Equal(t, retry.InvalidData, class)
 			require.ErrorContains(t, err, filepath.Base(what))
 			require.NoFileExists(t, out)
 			require.NoError(t, os.Chmod(what, before.Mode()))

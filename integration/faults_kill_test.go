@@ -146,7 +146,7 @@ func TestFaultKills(t *testing.T) {
 		require.Equal(t, api.StatusComplete, result.Result.Status)
 		_, undisturbed = named()
 		require.NoError(t, os.Remove(out))
-		require.NoError(t, os.Remove(worker.Passes))
+		require.NoError(t, os.Truncate(worker.Passes, 0)) // the worker goes on writing to it
 	}
 
 	named := keepNaming(ctx, t, c, calm.TaskQueue())

@@ -4,10 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/storage"
 )
 
 // inputs remembers the SHA-256 of input files, so that each shard can make sure
@@ -29,6 +33,9 @@ const maxInputs = 256
 
 func (in *inputs) sum(ctx context.Context, path string) (string, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) { // which another attempt would not change
+		return "", &storage.Error{Path: path, Problem: "the file cannot be read: permission denied"}
+	}
 	if err != nil {
 		return "", err
 	}
