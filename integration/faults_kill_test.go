@@ -128,7 +128,9 @@ func TestFaultKills(t *testing.T) {
 	worker := childWorker{Address: hostPort, TaskQueue: "kills-tasks", Models: models, Model: model, Root: dir, Passes: filepath.Join(t.TempDir(), "passes")}
 	calm := foogpt.New()
 	calm.Base = calm.OnTaskQueue("kills-foogpt-tasks")
-	reg := isolated(t, worker, calm)
+	reg := isolated(t, worker, calm, func(o *registry.ProcessOptions) {
+		o.Nice = 10 // as an agent should be that computes beside others
+	})
 	stop := run(t, reg)
 	require.NoError(t, reg.WaitReady(within(t, patience)))
 
