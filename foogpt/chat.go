@@ -1,7 +1,6 @@
 package foogpt
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -9,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -113,17 +113,19 @@ func (c *chat) ask(ctx context.Context, req api.NameClustersRequest, mistake str
 	if _, err := c.completions.New(ctx, params, option.WithResponseBodyInto(&body)); err != nil {
 		return none, requestError(ctx, err)
 	}
-	// A proxy may show the key, and what comes is quoted: in errors, in names.
-	body = bytes.ReplaceAll(body, []byte(c.options.APIKey), []byte("[removed]"))
 	var completion openai.ChatCompletion
 	err := json.Unmarshal(body, &completion)
 	if err == nil && len(completion.Choices) == 0 {
 		err = errors.New("it has no choices")
 	}
 	if err != nil {
-		return none, unusablef("the response is not a chat completion: %s: %s", cut(err.Error()), quote(string(body)))
+		return none, unusablef("the response is not a chat completion: %s: %s", cut(err.Error()), quote(c.withoutKey(string(body))))
 	}
-	content, err := contentOf(completion.Choices[0])
+	// A proxy may show the key, and what comes is quoted: in errors, in names.
+	completion.Model = c.withoutKey(completion.Model)
+	choice := &completion.Choices[0]
+	choice.Message.Content, choice.Message.Refusal = c.withoutKey(choice.Message.Content), c.withoutKey(choice.Message.Refusal)
+	content, err := contentOf(*choice)
 	if err != nil {
 		return none, err
 	}
@@ -135,6 +137,17 @@ func (c *chat) ask(ctx context.Context, req api.NameClustersRequest, mistake str
 		names[i].Source = source(completion.Model, c.options.Model)
 	}
 	return api.NameClustersResponse{Method: api.MethodChat, Names: names}, nil
+}
+
+// minKey is the shortest key that is one: servers without keys take any text.
+const minKey = 8
+
+// withoutKey takes the key out of what a server wrote.
+func (c *chat) withoutKey(text string) string {
+	if len(c.options.APIKey) < minKey {
+		return text
+	}
+	return strings.ReplaceAll(text, c.options.APIKey, "[removed]")
 }
 
 // requestError returns the error of a request that has no answer.

@@ -21,25 +21,39 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// cpuTimeOf is what another process has used so far, in hundredths of a second; 0
-// where the system has no /proc that would tell.
-func cpuTimeOf(pid int) time.Duration {
+// statOf is what /proc tells of a process from its state on; nil where there is no
+// such process, or no /proc.
+func statOf(pid int) []string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0
+		return nil
 	}
 	_, text, _ = bytes.Cut(text, []byte(") ")) // behind the name, the third field
 	fields := strings.Fields(string(text))
 	if len(fields) < 13 {
+		return nil
+	}
+	return fields
+}
+
+// cpuTimeOf is what another process has used so far, in hundredths of a second; 0
+// where the system has no /proc that would tell.
+func cpuTimeOf(pid int) time.Duration {
+	stat := statOf(pid)
+	if stat == nil {
 		return 0
 	}
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
+	user, _ := strconv.Atoi(stat[11])
+	system, _ := strconv.Atoi(stat[12])
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// alive reports whether there is a process with the id.
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+// alive reports whether there is a process with the id. One that has ended and for
+// which nobody has waited yet is not.
+func alive(pid int) bool {
+	stat := statOf(pid)
+	return syscall.Kill(pid, 0) == nil && (stat == nil || stat[0] != "Z")
+}
 
 // becomeUser gives up root's rights for those of a user.
 func becomeUser(id int) error { return syscall.Setuid(id) }

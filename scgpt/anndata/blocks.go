@@ -86,6 +86,9 @@ func (r *aheadReader) run(ctx context.Context, row int) {
 		if err == nil {
 			as, err = r.matrix.load(ctx, b, row, end)
 		}
+		if ctx.Err() != nil {
+			return
+		}
 		select {
 		case r.reads <- aheadRead{b, as, err}:
 		case <-ctx.Done():
@@ -104,9 +107,7 @@ func (m *Matrix) ahead(ctx context.Context, from, to, n int) (int, error) {
 	if m.encoding != "csr" {
 		return min(from+n, to), nil
 	}
-	// As many blocks as have that many values on average; the pointers then tell.
-	blocks := min(64, max(1, aheadEntries/(n*(1+m.data.Rows()/max(1, m.rows)))))
-	to = min(to, from+n*blocks)
+	to = min(to, from+n*blocksAhead(n, m.data.Rows(), m.rows))
 	if err := m.indptr.CheckStored(from, to+1); err != nil {
 		return 0, err
 	}
@@ -123,6 +124,13 @@ func (m *Matrix) ahead(ctx context.Context, from, to, n int) (int, error) {
 		end = next
 	}
 	return end, nil
+}
+
+// blocksAhead is how many blocks of n rows to look at for one read: as many as have
+// aheadEntries values on average. The file says how many values and rows it has, and
+// may say anything.
+func blocksAhead(n, values, rows int) int {
+	return min(64, max(1, aheadEntries/n/max(1, values/max(1, rows))))
 }
 
 // part makes p the rows from from to before to of a block.

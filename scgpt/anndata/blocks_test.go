@@ -3,6 +3,7 @@ package anndata
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,6 +71,20 @@ func TestBlocksEndEarly(t *testing.T) {
 	}
 	require.EqualError(t, last, "enough")
 	require.Less(t, read, x.NRows())
+}
+
+func TestBlocksAhead(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ n, values, rows, want int }{
+		{256, 8_000_000, 50_000, 6},
+		{1, 10, 10, 64},
+		{256, 0, 0, 64},
+		{maxBlockRows, 1, 1, 1},
+		{256, 1<<56 - 1, 1, 1}, // the product would be 0
+		{maxBlockRows, math.MaxInt, 1, 1},
+	} {
+		require.Equal(t, c.want, blocksAhead(c.n, c.values, c.rows), "%+v", c)
+	}
 }
 
 func TestBlocksWithErrors(t *testing.T) {

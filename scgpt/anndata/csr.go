@@ -41,7 +41,8 @@ func (m *Matrix) csrRows(ctx context.Context, b *Block, from, to int) (as stored
 		return as, err
 	}
 	b.resize(to-from, n)
-	return as, m.readEntries(ctx, b, &as)
+	err = m.readEntries(ctx, b, &as)
+	return as, err
 }
 
 // apart is from how many entries on indices and values are read at a time:

@@ -87,20 +87,24 @@ func checkFilters(filters []Filter) error {
 	return nil
 }
 
-// unfilter undoes the filters of a chunk that are not masked out. The result
-// has exactly size bytes and may be src itself, or lie in the memory of room,
-// which may be nil. What an inner step gives is bounded too: no filter adds more
-// than an eighth.
-func unfilter(filters []Filter, mask uint32, src, room []byte, size, elemSize int) ([]byte, error) {
-	var err error
-	buffer := func(n int) []byte { // room, the first time
-		b := room
-		room = nil
-		if cap(b) < n {
-			return make([]byte, n)
-		}
-		return b[:n]
+// steps are memory for what filters give, in turn: a filter's source is what the
+// one before gave.
+type steps [2][]byte
+
+// next returns n bytes that hold anything.
+func (s *steps) next(n int) []byte {
+	s[0], s[1] = s[1], s[0]
+	if cap(s[0]) < n {
+		s[0] = make([]byte, n)
 	}
+	return s[0][:n]
+}
+
+// unfilter undoes the filters of a chunk that are not masked out. The result
+// has exactly size bytes and may be src itself, or lie in the memory of room. What
+// an inner step gives is bounded too: no filter adds more than an eighth.
+func unfilter(filters []Filter, mask uint32, src []byte, room *steps, size, elemSize int) ([]byte, error) {
+	var err error
 	for i := len(filters) - 1; i >= 0; i-- {
 		if mask>>i&1 != 0 {
 			continue
@@ -112,13 +116,13 @@ func unfilter(filters []Filter, mask uint32, src, room []byte, size, elemSize in
 		x := filters[i]
 		switch x.ID {
 		case FilterDeflate:
-			src, err = inflate(buffer(min(limit, 1032*len(src))), src) // deflate expands at most 1032 times
+			src, err = inflate(room.next(min(limit, 1032*len(src))), src) // deflate expands at most 1032 times
 		case FilterShuffle:
 			width := elemSize
 			if len(x.Params) > 0 {
 				width = int(x.Params[0])
 			}
-			src = unshuffle(src, width)
+			src = unshuffle(room, src, width)
 		case FilterFletcher32:
 			n := len(src) - 4
 			if n < 0 {
@@ -129,9 +133,9 @@ func unfilter(filters []Filter, mask uint32, src, room []byte, size, elemSize in
 			}
 			src = src[:n]
 		case FilterLZF:
-			src, err = decodeLZF(buffer(min(limit, 128*len(src)) + lzfSlack)[:0], src, limit)
+			src, err = decodeLZF(room.next(min(limit, 128*len(src)) + lzfSlack)[:0], src, limit)
 		case FilterZstd:
-			src, err = unzstd(src, limit)
+			src, err = unzstd(room, src, limit)
 		default:
 			err = checkFilters(filters)
 		}
@@ -182,7 +186,7 @@ var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
 })
 
 // unzstd decodes one zstd frame of at most limit bytes.
-func unzstd(src []byte, limit int) ([]byte, error) {
+func unzstd(room *steps, src []byte, limit int) ([]byte, error) {
 	var h zstd.Header
 	if err := h.Decode(src); err != nil {
 		return nil, corrupt("zstd: %v", err)
@@ -194,7 +198,7 @@ func unzstd(src []byte, limit int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
 	}
-	out, err := z.DecodeAll(src, make([]byte, 0, h.FrameContentSize))
+	out, err := z.DecodeAll(src, room.next(int(h.FrameContentSize))[:0])
 	if err != nil {
 		return nil, corrupt("zstd: %v", err)
 	}
@@ -203,12 +207,12 @@ func unzstd(src []byte, limit int) ([]byte, error) {
 
 // unshuffle puts the bytes of elements together again: src holds all first
 // bytes, then all second ones, and so on, then what does not fill an element.
-func unshuffle(src []byte, width int) []byte {
+func unshuffle(room *steps, src []byte, width int) []byte {
 	if width <= 1 || len(src) < width {
 		return src
 	}
 	n := len(src) / width
-	dst := make([]byte, len(src))
+	dst := room.next(len(src))
 	copy(dst[n*width:], src[n*width:])
 	switch width {
 	case 4:

@@ -45,9 +45,9 @@ func TestUnfilter(t *testing.T) {
 		plain[i] = byte(i / 7)
 	}
 	shuffled := shuffle(plain, 4)
-	require.Equal(t, plain, unshuffle(shuffled, 4))
+	require.Equal(t, plain, unshuffle(new(steps), shuffled, 4))
 	for _, width := range []int{1, 2, 3, 8, 5000} {
-		require.Equal(t, plain, unshuffle(shuffle(plain, width), width), width)
+		require.Equal(t, plain, unshuffle(new(steps), shuffle(plain, width), width), width)
 	}
 	z, err := zstd.NewWriter(nil)
 	require.NoError(t, err)
@@ -73,7 +73,7 @@ func TestUnfilter(t *testing.T) {
 		"zstd":          {[]Filter{{ID: FilterZstd}}, 0, frame},
 		"deflate twice": {[]Filter{deflate, deflate}, 0, deflated(t, deflated(t, plain))},
 	} {
-		for _, room := range [][]byte{nil, make([]byte, 10), bytes.Repeat([]byte{7}, 10_000)} {
+		for _, room := range []*steps{{}, {make([]byte, 10), nil}, {bytes.Repeat([]byte{7}, 10_000), bytes.Repeat([]byte{8}, 10_000)}} {
 			got, err := unfilter(tc.filters, tc.mask, bytes.Clone(tc.stored), room, len(plain), 4)
 			require.NoError(t, err, name)
 			require.Equal(t, plain, got, name)
@@ -100,7 +100,7 @@ func TestUnfilter(t *testing.T) {
 		"lzf end":       {Filter{ID: FilterLZF}, []byte{0, 1, 0xE0}, "ends early"},
 		"unknown":       {Filter{ID: 32001}, plain, "filter 32001 (blosc) is not supported"},
 	} {
-		_, err := unfilter([]Filter{tc.filter}, 0, tc.stored, nil, len(plain), 4)
+		_, err := unfilter([]Filter{tc.filter}, 0, tc.stored, new(steps), len(plain), 4)
 		require.ErrorContains(t, err, tc.want, name)
 	}
 }

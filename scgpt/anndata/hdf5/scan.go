@@ -179,7 +179,10 @@ func (s *chunkScan) parallel(ctx context.Context, workers int) error {
 }
 
 // chunkBuffers are memory for one chunk after the other: as stored, and decoded.
-type chunkBuffers struct{ stored, decoded []byte }
+type chunkBuffers struct {
+	stored []byte
+	steps
+}
 
 // visit decodes a chunk and emits its part of the rows.
 func (s *chunkScan) visit(number int, b *chunkBuffers) error {
@@ -218,14 +221,11 @@ func (s *chunkScan) visit(number int, b *chunkBuffers) error {
 			filters = nil
 		}
 		var err error
-		if raw, err = unfilter(filters, ref.mask, raw, b.decoded, s.layout.chunkBytes, s.typ.Size); err != nil {
+		if raw, err = unfilter(filters, ref.mask, raw, &b.steps, s.layout.chunkBytes, s.typ.Size); err != nil {
 			return corrupt("chunk at %v: %v", origin, err)
 		}
 		if partial && s.keep > 0 {
 			s.cache.put(uint64(number), bytes.Clone(raw), s.keep)
-		}
-		if len(filters) > 0 && &raw[0] != &b.stored[0] {
-			b.decoded = raw
 		}
 	}
 	return s.emitChunk(raw, origin, count, lo, hi)
