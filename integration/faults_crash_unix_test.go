@@ -30,7 +30,7 @@ func TestFaultCrashes(t *testing.T) {
 	require.NoError(t, reg.Register(risky, registry.Process(registry.ProcessOptions{
 		Args: []string{}, Output: silentOutput{}, MemoryLimit: 1 << 30,
 		// Who runs wild leaves the processors to the others, and does not run for long.
-		Nice: 19, OverdueTimeout: 100 * time.Millisecond,
+		Idle: true, OverdueTimeout: 100 * time.Millisecond,
 		Env: []string{childAgent + "=" + risky.Name(), childStartToClose + "=4s", "TEMPORAL_ADDRESS=" + hostPort},
 	})))
 	require.NoError(t, reg.Register(calm))

@@ -51,6 +51,12 @@ type ProcessOptions struct {
 	// that of this process. Windows has priority classes instead: idle from
 	// 10 on, below normal from 1 on, above normal below 0.
 	Nice int
+	// Idle has the process run only while nobody else wants the processor, so that
+	// others answer as if it were not there: the policy SCHED_IDLE on Linux, the
+	// niceness 19 on other systems of the kind, the priority class idle on Windows.
+	// On a machine that is busy with others it may not get to its heartbeats. It
+	// takes the place of Nice.
+	Idle bool
 
 	// AnswerTimeout is how long the process may leave a ping unanswered before
 	// it is ended and replaced; the default is DefaultAnswerTimeout, a
@@ -117,6 +123,8 @@ func (o ProcessOptions) validate() error {
 		return fmt.Errorf("ProcessOptions.MemoryLimit is %d bytes, want at least %d", o.MemoryLimit, minMemoryLimit)
 	case o.Nice < -20 || o.Nice > 19:
 		return fmt.Errorf("ProcessOptions.Nice is %d, want -20 to 19", o.Nice)
+	case o.Idle && o.Nice != 0:
+		return fmt.Errorf("ProcessOptions.Nice is %d beside Idle, want one of them", o.Nice)
 	}
 	return nil
 }
@@ -143,7 +151,7 @@ func (o ProcessOptions) spec() (process.Spec, error) {
 	}
 	return process.Spec{
 		Path: path, Args: o.Args, Env: append(env, o.Env...), Dir: o.Dir,
-		Output: o.Output, Memory: o.MemoryLimit,
+		Output: o.Output, Memory: o.MemoryLimit, Nice: o.Nice, Idle: o.Idle,
 	}, nil
 }
 

@@ -101,6 +101,11 @@ func (c *child) introduce(s *supervisor, ok bool) {
 }
 
 func (c *child) limit() error {
+	if c.hello.Idle {
+		if err := process.SetIdle(); err != nil {
+			return err
+		}
+	}
 	if c.hello.Nice != 0 {
 		if err := process.SetNice(c.hello.Nice); err != nil {
 			return err

@@ -92,7 +92,7 @@ func (s *session) live(ctx context.Context) error {
 	})
 	hello := process.Hello{
 		Protocol: process.Version, Module: version(),
-		Agent: s.name, Instance: s.instance, Device: s.opts.Device, Nice: s.opts.Nice,
+		Agent: s.name, Instance: s.instance, Device: s.opts.Device, Nice: s.opts.Nice, Idle: s.opts.Idle,
 		Orphans: s.orphans, Cause: s.cause,
 	}
 	if s.child.Limit == "rlimit" {

@@ -255,6 +255,7 @@ func TestProcessOptionsAreChecked(t *testing.T) {
 		"ProcessOptions.MemoryLimit is -1, want bytes, or 0 for no limit": {MemoryLimit: -1},
 		"ProcessOptions.MemoryLimit is 1 bytes, want at least 33554432":   {MemoryLimit: 1},
 		"ProcessOptions.Nice is 20, want -20 to 19":                       {Nice: 20},
+		"ProcessOptions.Nice is 5 beside Idle, want one of them":          {Nice: 5, Idle: true},
 	} {
 		reg, _ := newFake()
 		err := reg.Register(newFakeAgent("a"), Process(o))

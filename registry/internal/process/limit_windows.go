@@ -26,4 +26,13 @@ func SetNice(n int) error {
 	return nil
 }
 
+// SetIdle has this process run only while nobody else wants the processor.
+func SetIdle() error { return SetNice(lowest) }
+
+// lowest is a niceness of the priority class idle.
+const lowest = 19
+
+// prioritize does nothing: a child sets its own priority.
+func prioritize(int, Spec) error { return nil }
+
 func resident() int64 { return 0 }

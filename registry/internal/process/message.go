@@ -69,7 +69,10 @@ type Hello struct {
 	// Memory is the number of bytes that the child sets as its own limit, 0
 	// where there is none or the parent has set it.
 	Memory int64 `json:"memory,omitempty"`
-	Nice   int   `json:"nice,omitempty"`
+	// Nice is the niceness that the child gives itself, 0 to stay as it is; Idle
+	// is that it runs only while nobody else wants the processor.
+	Nice int  `json:"nice,omitempty"`
+	Idle bool `json:"idle,omitempty"`
 
 	// Orphans are the task tokens of activities that ran in the process
 	// before, and Cause is how that ended: the child tells the server.

@@ -22,6 +22,9 @@ type Spec struct {
 	Output io.Writer
 	// Memory limits the child, in bytes; 0 is no limit.
 	Memory int64
+	// Nice and Idle are the child's priority, as in Hello.
+	Nice int
+	Idle bool
 }
 
 // Child is a running or ended child.
@@ -73,7 +76,7 @@ func Start(s Spec) (*Child, error) {
 	cmd.Env = append(cmd.Env, pipesVariable+"="+handles)
 
 	started := make(chan error)
-	go c.run(cmd, started)
+	go c.run(cmd, s, started)
 	if err := <-started; err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", s.Path, err), c.Close())
 	}
@@ -84,7 +87,7 @@ func Start(s Spec) (*Child, error) {
 // run starts the child and waits for its end, on a thread of its own: on Linux
 // the child is killed when the thread that started it ends, and a thread that a
 // goroutine shares with others may end at any time.
-func (c *Child) run(cmd *exec.Cmd, started chan<- error) {
+func (c *Child) run(cmd *exec.Cmd, s Spec, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := cmd.Start()
@@ -99,6 +102,7 @@ func (c *Child) run(cmd *exec.Cmd, started chan<- error) {
 		started <- errors.Join(err, c.os.close())
 		return
 	}
+	_ = prioritize(cmd.Process.Pid, s) // the child does so too, and tells
 	started <- nil
 	err = cmd.Wait()
 	if errors.Is(err, exec.ErrWaitDelay) {
