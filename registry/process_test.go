@@ -275,8 +275,9 @@ func TestSeveralProcesses(t *testing.T) {
 	require.NotEqual(t, before.Processes[0].PID, before.Processes[1].PID)
 	require.NoError(t, syscall.Kill(before.Processes[1].PID, syscall.SIGKILL))
 
-	down := eventually(t, reg, "it is not missed", func(s Status) bool { return s.Processes[1].PID == 0 && s.Processes[1].LastWords != nil })
-	require.Equal(t, StateStarting, down.State)
+	down := eventually(t, reg, "it is not missed", func(s Status) bool {
+		return s.Processes[1].PID == 0 && s.Processes[1].LastWords != nil && s.State == StateStarting && s.Doing != ""
+	})
 	require.Regexp(t, `^process 1 \(cuda:1\): waiting .* before it starts again$`, down.Doing)
 	require.Equal(t, StateReady, down.Processes[0].State)
 	require.Equal(t, before.Processes[0].PID, down.Processes[0].PID)

@@ -64,6 +64,8 @@ func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
 	if p.status.State != before {
 		p.status.Since = time.Now()
 	}
+	ready := !slices.ContainsFunc(ps.each, func(p *childProcess) bool { return p.status.State != StateReady })
+	// One write, so that nobody sees a process that is gone in an agent that is ready.
 	ps.board.write(func(s *Status) {
 		s.Processes, s.Running, s.Restarts, s.Doing, s.Identity, s.Details = nil, nil, 0, "", "", nil
 		for _, p := range ps.each {
@@ -81,14 +83,13 @@ func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
 		if p.status.LastError != nil {
 			s.LastError = p.status.LastError
 		}
+		// The log hears of it from the processes themselves.
+		if ready {
+			s.enter(StateReady)
+		} else if s.Ready {
+			s.enter(StateStarting)
+		}
 	})
-	ready := !slices.ContainsFunc(ps.each, func(p *childProcess) bool { return p.status.State != StateReady })
-	// The log hears of it from the processes themselves.
-	if status, _ := ps.board.read(); ready {
-		ps.board.enter(StateReady)
-	} else if status.Ready {
-		ps.board.enter(StateStarting)
-	}
 }
 
 // named begins a sentence about one process of several.

@@ -89,19 +89,20 @@ func (b *board) read() (Status, <-chan struct{}) {
 // enter changes the state, if that may follow the present one; a supervisor
 // that is about to become ready cannot undo a stop that came first. It reports
 // whether the state is now the wanted one by this call.
-func (b *board) enter(next State) bool {
-	entered := false
-	b.write(func(s *Status) {
-		if !s.State.mayBecome(next) {
-			return
-		}
-		s.State, s.Ready, s.Since = next, next == StateReady, time.Now()
-		if s.Ready || next.Final() {
-			s.Doing = ""
-		}
-		entered = true
-	})
+func (b *board) enter(next State) (entered bool) {
+	b.write(func(s *Status) { entered = s.enter(next) })
 	return entered
+}
+
+func (s *Status) enter(next State) bool {
+	if !s.State.mayBecome(next) {
+		return false
+	}
+	s.State, s.Ready, s.Since = next, next == StateReady, time.Now()
+	if s.Ready || next.Final() {
+		s.Doing = ""
+	}
+	return true
 }
 
 // write changes the status.
