@@ -73,7 +73,7 @@ func TestFaultInputIsReplaced(t *testing.T) {
 func TestFaultPermission(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("permissions are not modes there")
+		t.Skip("on Windows the rights to a file are not in its mode, so chmod takes none away")
 	}
 	for _, lost := range []string{"the input", "the folder of the result"} {
 		t.Run(lost, func(t *testing.T) {
