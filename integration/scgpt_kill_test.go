@@ -83,11 +83,14 @@ func (*counted) Open(_ string, o compute.Options) (compute.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &countedDevice{dev, file}, nil
+	return &countedDevice{dev, dev.(compute.InputAttender), dev.(compute.Projector), file}, nil
 }
 
+// countedDevice does all that a CPU does, so that its results have the same bytes.
 type countedDevice struct {
 	compute.Device
+	compute.InputAttender
+	compute.Projector
 	file *os.File
 }
 

@@ -76,6 +76,6 @@ func (a *Agent) estimate(eng *engine.Engine, plan api.Plan, tokensPerCell float6
 	} else {
 		e.DeviceBytes = weights + batch
 	}
-	e.MemoryBytes = baseBytes + weights + 2*heap
+	e.MemoryBytes = baseBytes + weights + eng.TableBytes(plan.GeneMatch.Matched) + 2*heap
 	return e
 }

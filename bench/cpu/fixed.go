@@ -20,7 +20,7 @@ type fixedResult struct {
 	Tokens int    `json:"tokens"`
 	Cells  int    `json:"cells"`
 	// CellsPerS and GFLOPS are of the fastest pass; GFLOPS counts what is
-	// computed, so no more of the last layer than the first token needs.
+	// computed.
 	CellsPerS  float64 `json:"cells_per_s"`
 	GFLOPS     float64 `json:"gflops"`
 	CPUSeconds float64 `json:"cpu_seconds"`
@@ -80,14 +80,19 @@ func fixed(ctx context.Context, args []string) (_ any, err error) {
 	return results, nil
 }
 
-// flops is the floating-point work of a cell: in the last layer keys and values
-// of all tokens, the rest of the first alone.
+// flops is the floating-point work of a cell as the CPU does it: in the first layer
+// queries, keys and values are looked up; in the last, only the first token asks,
+// and its heads attend to rows of d numbers with weights folded to match.
 func flops(a checkpoint.Args, n int) float64 {
-	d, h, l := float64(a.EmbSize), float64(a.DHid), float64(n)
-	token := 4*d*d + 4*d*h // query, projection, feed-forward
-	layer := l*(4*d*d+token) + 4*l*l*d
-	last := l*4*d*d + token + 4*l*d
-	return float64(a.NLayers-1)*layer + last
+	d, h, l, heads := float64(a.EmbSize), float64(a.DHid), float64(n), float64(a.NHeads)
+	finish := 2*d*d + 4*d*h // projection, feed-forward
+	layer := l*(6*d*d+finish) + 4*l*l*d
+	first := l*finish + 4*l*l*d
+	last := 2*heads*d*d + 4*l*heads*d + 2*heads*d*d + 4*d*h
+	if a.NLayers == 1 {
+		return last
+	}
+	return first + float64(a.NLayers-2)*layer + last
 }
 
 func randomCells(vocab, cells, n int) tokens.Packed {

@@ -11,8 +11,8 @@ type LayerFinisher interface {
 	//	h = LayerNorm(h + Out(attended))
 	//	h = LayerNorm(h + Down(ReLU(Up(h))))
 	//
-	// and gives it the bytes that Linear and AddLayerNorm would. attended is
-	// n × d and not h.
+	// and gives it the bytes that Linear and AddLayerNorm would. attended has n
+	// rows, as wide as Out takes them, and is not h.
 	FinishLayer(ctx context.Context, h, attended Tensor, l LayerTail) error
 }
 
@@ -38,15 +38,15 @@ func CheckFinishLayer(h, attended Tensor, l LayerTail) error {
 	case h == attended:
 		return shapeErrorf(op, "destination is also a source")
 	}
-	if err := checkSame(op, h, attended); err != nil {
-		return err
+	if h.Rows() != attended.Rows() {
+		return shapeErrorf(op, "destination has %d rows, source %d", h.Rows(), attended.Rows())
 	}
 	d, hidden := h.Cols(), l.Up.Weight.Out()
 	for _, part := range []struct {
 		what    string
 		l       Linear
 		out, in int
-	}{{"Out", l.Out, d, d}, {"Up", l.Up, hidden, d}, {"Down", l.Down, d, hidden}} {
+	}{{"Out", l.Out, d, attended.Cols()}, {"Up", l.Up, hidden, d}, {"Down", l.Down, d, hidden}} {
 		if w := part.l.Weight; w.Out() != part.out || w.In() != part.in {
 			return shapeErrorf(op, "%s takes %d columns to %d, want %d to %d", part.what, w.In(), w.Out(), part.in, part.out)
 		}

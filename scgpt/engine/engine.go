@@ -72,6 +72,10 @@ func (e *Engine) BatchTokens() int { return e.model.BatchTokens() }
 // over cells of that many tokens.
 func (e *Engine) BatchBytes(tokens int) int64 { return e.model.BatchBytes(tokens) }
 
+// TableBytes is the memory that the model takes besides, once it has met that many
+// different genes.
+func (e *Engine) TableBytes(genes int) int64 { return e.model.TableBytes(genes) }
+
 // WeightBytes returns the size of the model's parameters in fp32.
 func (e *Engine) WeightBytes() int64 { return 4 * int64(e.ck.Describe().Parameters) }
 

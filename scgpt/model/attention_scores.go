@@ -39,9 +39,10 @@ func (m *Model) scorePiece(ctx context.Context, b tokens.Packed, from, to, domai
 	s := newScope(ctx, m.dev)
 	defer s.free()
 	p := newPiece(s, b, from, to)
-	h := m.embed(s, p, domain)
+	in := m.input(s, p)
+	h := m.embed(s, in, domain)
 	last := len(m.layers) - 1
-	m.runLayers(s, h, p, last)
+	m.runLayers(s, h, in, p, 0, last)
 	qkv := s.linear(h, m.layers[last].qkv, compute.Identity)
 	heads := m.args.NHeads
 	for c := range to - from {

@@ -18,7 +18,7 @@ func flops(m *Model, n int) float64 {
 }
 
 // BenchmarkForward reports cells and floating-point operations per second, the
-// latter counted as if the last layer were whole.
+// latter counted as if the first and the last layer were whole.
 func BenchmarkForward(b *testing.B) {
 	for _, size := range []string{"tiny", "full"} {
 		for _, threads := range []int{1, 2} {

@@ -143,6 +143,19 @@ func (p *probe) AttentionFirst(ctx context.Context, dst, q, kv compute.Tensor, c
 	return errors.Join(p.op(), p.Device.AttentionFirst(ctx, bare(dst), bare(q), bare(kv), cells.(*probeLayout).Layout, heads))
 }
 
+// What a device of the same class does beside what all do is part of its bytes.
+
+func (p *probe) AttendInputs(ctx context.Context, dst, queries, src compute.Tensor, cells compute.Layout, scale float32) error {
+	return errors.Join(p.op(), p.Device.(compute.InputAttender).AttendInputs(ctx, bare(dst), bare(queries), bare(src), cells.(*probeLayout).Layout, scale))
+}
+
+func (p *probe) Project(table compute.Tensor, w compute.Matrix) (compute.Tensor, error) {
+	if err := p.op(); err != nil {
+		return nil, err
+	}
+	return p.tensor(p.Device.(compute.Projector).Project(bare(table), w.(*probeMatrix).Matrix))
+}
+
 func (p *probe) AttentionScores(ctx context.Context, dst, qkv compute.Tensor, from, to, heads int) error {
 	return errors.Join(p.op(), p.Device.AttentionScores(ctx, bare(dst), bare(qkv), from, to, heads))
 }

@@ -22,10 +22,22 @@
 // There is no positional encoding: a cell is a set of genes. There is no
 // dropout in inference.
 //
-// # Exact savings
+// # Savings
 //
 // LayerNorm(E) is computed once for the whole vocabulary, the value network
-// once for each bin. When only the <cls> token is wanted, the last layer
-// computes queries, projections and feed-forward for that token alone. None
-// of it changes a bit of the result.
+// once for each bin. That does not change a bit of the result.
+//
+// On a device that has the operations for it ([compute.Projector],
+// [compute.InputAttender]; the CPU has), sums are taken in another order:
+//
+//   - The first layer's queries, keys and values are W·(g+v) + b = W·g + (W·v + b),
+//     a row of a table for the gene and one for the value. A gene's row is
+//     computed when a cell first has it, and takes 12·d bytes.
+//   - The embedding of <cls> needs the last layer for that token alone. Its keys
+//     and values are not computed at all: the weights are folded into the query
+//     and into the projection of what was attended to.
+//
+// On other devices the last layer computes keys and values of all tokens, and
+// queries, projections and feed-forward for <cls> alone. The bytes of a cell's
+// embedding never depend on what else is asked for.
 package model

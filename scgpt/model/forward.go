@@ -161,14 +161,17 @@ func (m *Model) forwardPiece(ctx context.Context, b tokens.Packed, from, to int,
 	weighted := opts.Pooling == checkpoint.WPool
 	// All that needs no numbers back goes to the device in one go.
 	s.sequence(func() {
-		h = m.embed(s, p, opts.Domain)
+		in := m.input(s, p)
+		h = m.embed(s, in, opts.Domain)
 		last := len(m.layers) - 1
-		switch {
-		case !all:
-			m.runLayers(s, h, p, last)
+		m.runLayers(s, h, in, p, 0, last)
+		if opts.Pooling == checkpoint.CLS {
 			cells = m.layers[last].runFirst(s, h, p.cells, p.first(), m.args.NHeads)
-		default:
-			m.runLayers(s, h, p, last+1)
+		}
+		if all {
+			m.runLayers(s, h, in, p, last, last+1)
+		}
+		if opts.Pooling != checkpoint.CLS {
 			cells = m.pool(s, h, p, opts.Pooling)
 		}
 		if !weighted {
@@ -221,23 +224,24 @@ func (m *Model) fetchCells(s *scope, cells compute.Tensor) (embeddings, logits f
 	return embeddings, logits
 }
 
-// embed returns the transformer's input for the tokens.
-func (m *Model) embed(s *scope, p *piece, domain int) compute.Tensor {
-	h := s.tensor(len(p.ids), m.args.EmbSize)
+// input returns what the transformer's input is made of.
+func (m *Model) input(s *scope, p *piece) compute.Embedding {
 	e := compute.Embedding{Table: m.genes, IDs: p.ids}
-	s.do(func() error {
-		if m.values.style == checkpoint.Scaling {
-			e.Scale = p.values
-			return s.dev.Embed(s.ctx, h, e)
-		}
-		table, rows, free, err := m.values.rows(s.ctx, s.dev, p.values)
-		if err != nil {
-			return err
-		}
-		defer free()
-		e.Values, e.Rows = table, rows
-		return s.dev.Embed(s.ctx, h, e)
+	if m.values.style == checkpoint.Scaling {
+		e.Scale = p.values
+		return e
+	}
+	s.do(func() (err error) {
+		e.Values, e.Rows, err = m.values.rows(s, p.values)
+		return err
 	})
+	return e
+}
+
+// embed returns the transformer's input for the tokens.
+func (m *Model) embed(s *scope, in compute.Embedding, domain int) compute.Tensor {
+	h := s.tensor(len(in.IDs), m.args.EmbSize)
+	s.do(func() error { return s.dev.Embed(s.ctx, h, in) })
 	if len(m.norms) > 0 {
 		n := m.norms[min(domain, len(m.norms)-1)]
 		s.do(func() error { return s.dev.Normalize(s.ctx, h, h, n.mean, n.scale, n.shift) })
@@ -245,21 +249,26 @@ func (m *Model) embed(s *scope, p *piece, domain int) compute.Tensor {
 	return h
 }
 
-// runLayers runs the first n layers in place.
-func (m *Model) runLayers(s *scope, h compute.Tensor, p *piece, n int) {
+// runLayers runs the layers from to to-1 in place.
+func (m *Model) runLayers(s *scope, h compute.Tensor, in compute.Embedding, p *piece, from, to int) {
+	if from == to {
+		return
+	}
 	w := newWorkspace(s, len(p.ids), m.args)
-	for i := range n {
+	for i := from; i < to; i++ {
+		if i == 0 && m.tables != nil {
+			m.tables.embed(s, w.qkv, in)
+		} else {
+			s.linearInto(w.qkv, h, m.layers[i].qkv, compute.Identity)
+		}
 		m.layers[i].run(s, h, p.cells, m.args.NHeads, w)
 	}
 	w.release(s)
 }
 
-// pool returns the cells' embeddings from those of their tokens; WPool's are not
-// of unit length yet.
+// pool returns the cells' embeddings from those of all their tokens; WPool's are
+// not of unit length yet.
 func (m *Model) pool(s *scope, h compute.Tensor, p *piece, pooling string) compute.Tensor {
-	if pooling == checkpoint.CLS {
-		return s.gather(h, p.first())
-	}
 	n, d := len(p.offsets)-1, m.args.EmbSize
 	weights := p.values
 	if pooling == checkpoint.AvgPool {

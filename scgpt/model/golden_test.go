@@ -70,8 +70,8 @@ func layerByLayer(t *testing.T, m *Model, b tokens.Packed) [][]float32 {
 	s := newScope(t.Context(), m.dev)
 	defer s.free()
 	p := newPiece(s, b, 0, b.Cells())
-	h := m.embed(s, p, 0)
-	w := newWorkspace(s, b.Tokens(), m.args)
+	in := m.input(s, p)
+	h := m.embed(s, in, 0)
 	var trace [][]float32
 	for i := 0; ; i++ {
 		x := make([]float32, b.Tokens()*m.EmbSize())
@@ -80,7 +80,7 @@ func layerByLayer(t *testing.T, m *Model, b tokens.Packed) [][]float32 {
 		if i == len(m.layers) {
 			break
 		}
-		m.layers[i].run(s, h, p.cells, m.args.NHeads, w)
+		m.runLayers(s, h, in, p, i, i+1)
 	}
 	require.NoError(t, s.err)
 	return trace
@@ -130,7 +130,7 @@ func testScalingGolden(t *testing.T, dev compute.Device) {
 	g := golden.Open(t, testdata, "pooling")
 	ck := openCheckpoint(t, "tiny_scgpt")
 	scaled := *loadModel(t, dev, ck)
-	scaled.values = valueEncoder{style: checkpoint.Scaling}
+	scaled.values, scaled.tables = valueEncoder{style: checkpoint.Scaling}, nil
 	b, _ := golden.Unpadded(g.Rows("token_ids"), g.IDs("token_ids"), g.Floats("values"), ck.Vocab().Pad())
 	out, err := scaled.Forward(t.Context(), b, Options{})
 	require.NoError(t, err)

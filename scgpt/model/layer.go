@@ -12,9 +12,11 @@ type layer struct {
 	qkv, out, ff1, ff2 linear
 	norm1, norm2       compute.Norm
 
-	// The input projection once more in two parts, in the last layer alone:
-	// when only first tokens are wanted, only they need queries.
-	q, kv linear
+	// What the last layer has besides, for first tokens alone. On a device that
+	// attends to inputs that is folded; on others the input projection once more
+	// in two parts, since only the first tokens need queries.
+	folded *foldedAttention
+	q, kv  linear
 }
 
 func loadLayer(l *loader, args checkpoint.Args, i int) layer {
@@ -22,20 +24,33 @@ func loadLayer(l *loader, args checkpoint.Args, i int) layer {
 	name := fmt.Sprintf("transformer_encoder.layers.%d.", i)
 	var y layer
 	y.qkv = l.linear(name+"self_attn.Wqkv", 3*d, d)
-	if i == args.NLayers-1 {
-		weight, bias := l.host(name+"self_attn.Wqkv.weight", 3*d, d), l.host(name+"self_attn.Wqkv.bias", 3*d)
-		if l.err != nil {
-			return y
-		}
-		y.q = linear{Weight: l.uploadMatrix(d, d, weight[:d*d]), Bias: l.upload(1, d, bias[:d])}
-		y.kv = linear{Weight: l.uploadMatrix(2*d, d, weight[d*d:]), Bias: l.upload(1, 2*d, bias[d:])}
-	}
 	y.out = l.linear(name+"self_attn.out_proj", d, d)
+	if i == args.NLayers-1 {
+		y.loadFirst(l, name, args)
+	}
 	y.norm1 = l.norm(name+"norm1", d)
 	y.ff1 = l.linear(name+"linear1", args.DHid, d)
 	y.ff2 = l.linear(name+"linear2", d, args.DHid)
 	y.norm2 = l.norm(name+"norm2", d)
 	return y
+}
+
+// loadFirst lays out what the first tokens alone take.
+func (y *layer) loadFirst(l *loader, name string, args checkpoint.Args) {
+	d := args.EmbSize
+	weight, bias := l.host(name+"self_attn.Wqkv.weight", 3*d, d), l.host(name+"self_attn.Wqkv.bias", 3*d)
+	if l.err != nil {
+		return
+	}
+	if _, ok := l.dev.(compute.InputAttender); ok {
+		out, outBias := l.host(name+"self_attn.out_proj.weight", d, d), l.host(name+"self_attn.out_proj.bias", d)
+		if l.err == nil {
+			y.folded = foldAttention(l, attentionWeights{d, args.NHeads, weight, bias, out, outBias})
+		}
+		return
+	}
+	y.q = linear{Weight: l.uploadMatrix(d, d, weight[:d*d]), Bias: l.upload(1, d, bias[:d])}
+	y.kv = linear{Weight: l.uploadMatrix(2*d, d, weight[d*d:]), Bias: l.upload(1, 2*d, bias[d:])}
 }
 
 // workspace is the memory that all layers share, for one batch.
@@ -65,38 +80,42 @@ func (w *workspace) release(s *scope) {
 	}
 }
 
-// run replaces h by the layer's output.
+// run replaces h by the layer's output, given its queries, keys and values in the
+// workspace.
 func (y *layer) run(s *scope, h compute.Tensor, cells compute.Layout, heads int, w workspace) {
-	s.linearInto(w.qkv, h, y.qkv, compute.Identity)
 	s.do(func() error { return s.dev.Attention(s.ctx, w.attended, w.qkv, cells, heads) })
-	y.finish(s, h, w)
+	y.finish(s, h, w, y.out)
 }
 
-// runFirst returns the layer's output for the first token of each cell. The
-// rows have the bytes that run gives them.
+// runFirst returns the layer's output for the first token of each cell.
 func (y *layer) runFirst(s *scope, h compute.Tensor, cells compute.Layout, first []int32, heads int) compute.Tensor {
-	kv := s.linear(h, y.kv, compute.Identity)
 	top := s.gather(h, first)
-	q := s.linear(top, y.q, compute.Identity)
 	if s.err != nil {
 		return nil
 	}
 	n, d := top.Rows(), top.Cols()
-	w := workspace{attended: s.tensor(n, d)}
+	w, out := workspace{}, y.out
+	if f := y.folded; f != nil {
+		w.attended = f.attend(s, top, h, cells, heads)
+		out = f.out
+	} else {
+		kv, q := s.linear(h, y.kv, compute.Identity), s.linear(top, y.q, compute.Identity)
+		w.attended = s.tensor(n, d)
+		s.do(func() error { return s.dev.AttentionFirst(s.ctx, w.attended, q, kv, cells, heads) })
+	}
 	w.addSteps(s, n, d, y.ff1.Weight.Out())
-	s.do(func() error { return s.dev.AttentionFirst(s.ctx, w.attended, q, kv, cells, heads) })
-	y.finish(s, top, w)
+	y.finish(s, top, w, out)
 	return top
 }
 
 // finish is what follows the attention: projection, norm, feed-forward, norm.
-func (y *layer) finish(s *scope, h compute.Tensor, w workspace) {
+func (y *layer) finish(s *scope, h compute.Tensor, w workspace, out linear) {
 	if f, ok := s.dev.(compute.LayerFinisher); ok {
-		tail := compute.LayerTail{Out: y.out, Up: y.ff1, Down: y.ff2, Norm1: y.norm1, Norm2: y.norm2}
+		tail := compute.LayerTail{Out: out, Up: y.ff1, Down: y.ff2, Norm1: y.norm1, Norm2: y.norm2}
 		s.do(func() error { return f.FinishLayer(s.ctx, h, w.attended, tail) })
 		return
 	}
-	s.linearInto(w.projected, w.attended, y.out, compute.Identity)
+	s.linearInto(w.projected, w.attended, out, compute.Identity)
 	s.do(func() error { return s.dev.AddLayerNorm(s.ctx, h, h, w.projected, y.norm1) })
 	s.linearInto(w.hidden, h, y.ff1, compute.ReLU)
 	s.linearInto(w.projected, w.hidden, y.ff2, compute.Identity)

@@ -16,6 +16,7 @@ type Model struct {
 	values valueEncoder
 	genes  compute.Tensor // LayerNorm(E), vocabulary × d
 	norms  []batchNorm    // none, one, or one for each domain
+	tables *inputTables   // nil where the first layer is computed like the others
 
 	batch      *batchEncoder // nil without batch labels
 	classifier *classifier   // nil without
@@ -56,6 +57,7 @@ func Load(dev compute.Device, ck *checkpoint.Checkpoint) (*Model, error) {
 		l.fail(invalidf("batch_encoder", "%d batch labels, but %d domain-specific batch norms", b.labels, args.Domains))
 	}
 	join()
+	m.tables = loadInputTables(l, m)
 	if l.err != nil {
 		l.free()
 		return nil, l.err
@@ -125,4 +127,14 @@ func (m *Model) BatchBytes(tokens int) int64 {
 	perToken := 6*d + int64(m.args.DHid)
 	// The decoders of single tokens work after the layers, on as much.
 	return float * int64(tokens) * perToken
+}
+
+// TableBytes is the memory that the model takes besides, once it has met that many
+// different genes: their part of the first layer, where the device keeps it.
+func (m *Model) TableBytes(genes int) int64 {
+	if m.tables == nil {
+		return 0
+	}
+	const float = 4
+	return float * int64(min(genes, m.vocab)) * int64(m.tables.genes.Cols())
 }

@@ -75,8 +75,8 @@ func (v *valueEncoder) encode(ctx context.Context, dev compute.Device, inputs []
 
 // rows returns a table and the row in it of each value. Values that the
 // prepared table lacks, which are not integers or beyond the bins, are
-// encoded into a table of this batch's own; free releases it.
-func (v *valueEncoder) rows(ctx context.Context, dev compute.Device, values []float32) (table compute.Tensor, rows []int32, free func(), err error) {
+// encoded into a table of this batch's own.
+func (v *valueEncoder) rows(s *scope, values []float32) (table compute.Tensor, rows []int32, err error) {
 	rows = make([]int32, len(values))
 	n := v.table.Rows()
 	prepared := true
@@ -89,7 +89,7 @@ func (v *valueEncoder) rows(ctx context.Context, dev compute.Device, values []fl
 		rows[i] = int32(r)
 	}
 	if prepared {
-		return v.table, rows, func() {}, nil
+		return v.table, rows, nil
 	}
 	var inputs []float32
 	seen := make(map[float32]int32)
@@ -102,11 +102,11 @@ func (v *valueEncoder) rows(ctx context.Context, dev compute.Device, values []fl
 		}
 		rows[i] = r
 	}
-	table, err = v.encode(ctx, dev, inputs)
-	if err != nil {
-		return nil, nil, nil, err
+	if table, err = v.encode(s.ctx, s.dev, inputs); err != nil {
+		return nil, nil, err
 	}
-	return table, rows, table.Free, nil
+	s.handles = append(s.handles, table)
+	return table, rows, nil
 }
 
 // check reports a value that the encoder cannot take.

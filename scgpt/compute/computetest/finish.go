@@ -19,21 +19,21 @@ func testFinishLayer(t *testing.T, c Config) {
 	if !ok {
 		t.Skip("the device is no LayerFinisher")
 	}
-	for _, size := range []struct{ d, hidden int }{{64, 96}, {40, 25}} {
-		d, hidden := size.d, size.hidden
+	for _, size := range []struct{ d, hidden, attended int }{{64, 96, 64}, {40, 25, 40}, {24, 48, 120}} {
+		d, hidden, wide := size.d, size.hidden, size.attended
 		linear := func(seed uint64, out, in int) compute.Linear {
 			return compute.Linear{Weight: dev.matrix(out, in, numbers(seed, out*in, 0.125)), Bias: dev.upload(1, out, numbers(seed+1, out, 0.1))}
 		}
 		norm := func(seed uint64) compute.Norm {
 			return compute.Norm{Gamma: dev.upload(1, d, numbers(seed, d, 1)), Beta: dev.upload(1, d, numbers(seed+1, d, 0.1)), Eps: 1e-5}
 		}
-		tail := compute.LayerTail{Out: linear(1, d, d), Up: linear(3, hidden, d), Down: linear(5, d, hidden), Norm1: norm(7), Norm2: norm(9)}
+		tail := compute.LayerTail{Out: linear(1, d, wide), Up: linear(3, hidden, d), Down: linear(5, d, hidden), Norm1: norm(7), Norm2: norm(9)}
 		unbiased := tail
 		unbiased.Up.Bias, unbiased.Down.Bias = nil, nil
 		for _, rows := range []int{0, 1, 3, 57, 333} {
 			for name, l := range map[string]compute.LayerTail{"biased": tail, "unbiased": unbiased} {
-				x, attended := numbers(11, rows*d, 1), numbers(12, rows*d, 1)
-				h, want, source := dev.upload(rows, d, x), dev.upload(rows, d, x), dev.upload(rows, d, attended)
+				x, attended := numbers(11, rows*d, 1), numbers(12, rows*wide, 1)
+				h, want, source := dev.upload(rows, d, x), dev.upload(rows, d, x), dev.upload(rows, wide, attended)
 				require.NoError(t, finisher.FinishLayer(dev.ctx, h, source, l))
 				step, mid := dev.tensor(rows, d), dev.tensor(rows, hidden)
 				require.NoError(t, errors.Join(
@@ -47,7 +47,7 @@ func testFinishLayer(t *testing.T, c Config) {
 			}
 		}
 
-		h, source := dev.upload(3, d, numbers(1, 3*d, 1)), dev.upload(3, d, numbers(2, 3*d, 1))
+		h, source := dev.upload(3, d, numbers(1, 3*d, 1)), dev.upload(3, wide, numbers(2, 3*wide, 1))
 		narrow := tail
 		narrow.Down = linear(13, d, hidden+1)
 		wrongNorm := tail
@@ -57,7 +57,7 @@ func testFinishLayer(t *testing.T, c Config) {
 		var shape *compute.ShapeError
 		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, h, tail), &shape)
 		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, nil, tail), &shape)
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, dev.tensor(4, d), tail), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, dev.tensor(4, wide), tail), &shape)
 		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, compute.LayerTail{}), &shape)
 		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, narrow), &shape)
 		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, wrongNorm), &shape)
@@ -67,6 +67,7 @@ func testFinishLayer(t *testing.T, c Config) {
 		cancel(cause)
 		require.ErrorIs(t, finisher.FinishLayer(ctx, h, source, tail), cause)
 		many := dev.tensor(500, d)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, dev.tensor(3, wide+1), tail), &shape)
 		source.Free()
 		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, tail), &shape)
 		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, many, many, tail), &shape)

@@ -48,6 +48,7 @@ func Run(t *testing.T, config Config) {
 		run  func(*testing.T, Config)
 	}{
 		{"AddLayerNorm", testAddLayerNorm},
+		{"AttendInputs", testAttendInputs},
 		{"Attention", testAttention},
 		{"AttentionExtremes", testAttentionExtremes},
 		{"AttentionScores", testAttentionScores},
@@ -63,6 +64,7 @@ func Run(t *testing.T, config Config) {
 		{"Linear", testLinear},
 		{"Normalize", testNormalize},
 		{"Pool", testPool},
+		{"Project", testProject},
 		{"Read", testRead},
 		{"SameBytes", testSameBytes},
 		{"Sequence", testSequence},

@@ -59,7 +59,7 @@ func (d *device) Attention(ctx context.Context, dst, qkv compute.Tensor, cells c
 		d.attend(thread, headTask{
 			q: from[(first+begin)*3*width+head*hd:], ldq: 3 * width, queries: end - begin,
 			k: from[first*3*width+width+head*hd:], v: from[first*3*width+2*width+head*hd:], ldkv: 3 * width, keys: n,
-			out: to[(first+begin)*width+head*hd:], ldo: width, dim: hd,
+			out: to[(first+begin)*width+head*hd:], ldo: width, dim: hd, scale: headScale(hd),
 		}, stopped)
 	})
 }
@@ -110,7 +110,50 @@ func (d *device) AttentionFirst(ctx context.Context, dst, q, kv compute.Tensor, 
 		d.attend(thread, headTask{
 			q: queries[cell*width+head*hd:], ldq: width, queries: 1,
 			k: from[first*2*width+head*hd:], v: from[first*2*width+width+head*hd:], ldkv: 2 * width, keys: last - first,
-			out: to[cell*width+head*hd:], ldo: width, dim: hd,
+			out: to[cell*width+head*hd:], ldo: width, dim: hd, scale: headScale(hd),
+		}, stopped)
+	})
+}
+
+var _ compute.InputAttender = (*device)(nil)
+
+// AttendInputs takes the heads of a cell for queries of one wide head, whose
+// keys are also its values.
+func (d *device) AttendInputs(ctx context.Context, dst, queries, src compute.Tensor, cells compute.Layout, scale float32) error {
+	const op = "AttendInputs"
+	if err := compute.CheckAttendInputs(dst, queries, src, cells, scale); err != nil {
+		return err
+	}
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	defer d.end()
+	to, err := d.floats(op, "destination", dst)
+	if err != nil {
+		return err
+	}
+	asked, err := d.floats(op, "queries", queries)
+	if err != nil {
+		return err
+	}
+	from, err := d.floats(op, "source", src)
+	if err != nil {
+		return err
+	}
+	offsets, err := d.offsets(op, cells)
+	if err != nil {
+		return err
+	}
+	width := src.Cols()
+	heads := queries.Cols() / width
+	order := longestFirst(offsets)
+	return d.parallel(ctx, cells.Cells(), func(thread, i int, stopped func() bool) {
+		cell := order[i]
+		first, last := int(offsets[cell]), int(offsets[cell+1])
+		d.attend(thread, headTask{
+			q: asked[cell*heads*width:], ldq: width, queries: heads,
+			k: from[first*width:], v: from[first*width:], ldkv: width, keys: last - first,
+			out: to[cell*heads*width:], ldo: width, dim: width, scale: scale,
 		}, stopped)
 	})
 }
@@ -123,7 +166,10 @@ type headTask struct {
 	ldkv, keys   int
 	out          []float32
 	ldo, dim     int
+	scale        float32
 }
+
+func headScale(dim int) float32 { return float32(1 / math.Sqrt(float64(dim))) }
 
 // attend computes one head on the calling thread. Every query is computed
 // from whole rows of scores, so the result does not depend on the blocks.
@@ -132,24 +178,24 @@ func (d *device) attend(thread int, h headTask, stopped func() bool) {
 	keysPadded, dimPadded := (h.keys+nr-1)/nr*nr, (h.dim+nr-1)/nr*nr
 	keyWords, dimWords := d.set.Words(h.keys), d.set.Words(h.dim)
 	packed := keysPadded*dimWords + dimPadded*keyWords
-	buf := scratch{d.scratchFor(thread, packed+d.set.PackScratch(h.dim)+block*(keysPadded+keyWords+dimPadded+dimWords))}
+	lds, ldw := kernel.Stride(keysPadded), d.factorStride(h.keys)
+	buf := scratch{d.scratchFor(thread, packed+d.set.PackScratch(h.dim)+block*(lds+ldw+dimPadded+d.factorStride(h.dim)))}
 	keys, values := buf.carve(keysPadded*dimWords), buf.carve(dimPadded*keyWords)
 	d.set.PackRows(keys, h.k, h.ldkv, h.keys, h.dim, buf.carve(d.set.PackScratch(h.dim)))
 	d.set.PackCols(values, h.v, h.ldkv, h.dim, h.keys)
-	scores, sums := buf.carve(block*keysPadded), buf.carve(block*dimPadded)
-	weights, ldw := scores, keysPadded
-	if !d.set.InPlace() {
-		weights, ldw = buf.carve(block*keyWords), keyWords
+	scores, sums := buf.carve(block*lds), buf.carve(block*dimPadded)
+	weights := buf.carve(block * ldw)
+	if d.set.InPlace() {
+		weights, ldw = scores, lds
 	}
-	scale := float32(1 / math.Sqrt(float64(h.dim)))
 	for i := 0; i < h.queries && !stopped(); i += block {
 		m := min(block, h.queries-i)
 		rest := buf
 		q, ldq := d.factors(&rest, h.q[i*h.ldq:], h.ldq, m, h.dim)
-		d.product(m, dimWords, keysPadded, q, ldq, keys, scores, keysPadded, nil, compute.Identity)
+		d.product(m, dimWords, keysPadded, q, ldq, keys, scores, lds, nil, compute.Identity)
 		var total [queryTiles * kernel.MaxMR]float32
 		for r := range m {
-			total[r] = d.set.SoftmaxRow(weights[r*ldw:(r+1)*ldw], scores[r*keysPadded:r*keysPadded+h.keys], scale)
+			total[r] = d.set.SoftmaxRow(weights[r*ldw:r*ldw+keyWords], scores[r*lds:r*lds+h.keys], h.scale)
 		}
 		d.product(m, keyWords, dimPadded, weights, ldw, values, sums, dimPadded, nil, compute.Identity)
 		for r := range m {
@@ -180,7 +226,7 @@ func (d *device) AttentionScores(ctx context.Context, dst, qkv compute.Tensor, f
 	return d.parallel(ctx, heads, func(thread, head int, stopped func() bool) {
 		padded, words := (n+nr-1)/nr*nr, d.set.Words(hd)
 		block := min(queryTiles*d.set.MR, n)
-		buf := scratch{d.scratchFor(thread, padded*words+d.set.PackScratch(hd)+block*(padded+words))}
+		buf := scratch{d.scratchFor(thread, padded*words+d.set.PackScratch(hd)+block*(padded+d.factorStride(hd)))}
 		keys, scores := buf.carve(padded*words), buf.carve(block*padded)
 		d.set.PackRows(keys, src[from*3*width+width+head*hd:], 3*width, n, hd, buf.carve(d.set.PackScratch(hd)))
 		for i := 0; i < n && !stopped(); i += block {

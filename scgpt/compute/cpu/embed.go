@@ -19,7 +19,7 @@ func (d *device) Embed(ctx context.Context, dst compute.Tensor, e compute.Embedd
 	if err != nil {
 		return err
 	}
-	table, err := d.floats(op, "table", e.Table)
+	row, err := d.tableRows(ctx, op, e)
 	if err != nil {
 		return err
 	}
@@ -33,8 +33,7 @@ func (d *device) Embed(ctx context.Context, dst compute.Tensor, e compute.Embedd
 	return d.rows(ctx, dst.Rows(), elementBlock, func(_, from, end int) {
 		for t := from; t < end; t++ {
 			out := to[t*cols : (t+1)*cols]
-			id := int(e.IDs[t])
-			row := table[id*cols : (id+1)*cols]
+			row := row(e.IDs[t])
 			switch {
 			case values != nil:
 				v := int(e.Rows[t])
@@ -46,4 +45,17 @@ func (d *device) Embed(ctx context.Context, dst compute.Tensor, e compute.Embedd
 			}
 		}
 	})
+}
+
+// tableRows returns a function that returns the row of an id.
+func (d *device) tableRows(ctx context.Context, op string, e compute.Embedding) (func(id int32) []float32, error) {
+	if p, ok := e.Table.(*projection); ok {
+		return p.rowsFor(ctx, d, op, e.IDs)
+	}
+	table, err := d.floats(op, "table", e.Table)
+	if err != nil {
+		return nil, err
+	}
+	cols := e.Table.Cols()
+	return func(id int32) []float32 { return table[int(id)*cols : (int(id)+1)*cols] }, nil
 }

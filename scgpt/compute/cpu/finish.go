@@ -57,11 +57,11 @@ func (d *device) FinishLayer(ctx context.Context, h, attended compute.Tensor, l 
 	}
 	cols := h.Cols()
 	blocks := d.rowBlocks(n, finishRows)
-	words := max(d.set.Words(cols), d.set.Words(up.cols))
+	factors := d.factorStride(max(out.in, up.in, down.in))
 	return d.parallel(ctx, len(blocks)-1, func(thread, i int, stopped func() bool) {
 		r0, r1 := blocks[i], blocks[i+1]
 		rows := r1 - r0
-		buf := scratch{d.scratchFor(thread, rows*(out.padded+up.padded+words))}
+		buf := scratch{d.scratchFor(thread, rows*(out.padded+up.padded+factors))}
 		projected, hidden := buf.carve(rows*out.padded), buf.carve(rows*up.padded)
 		step := func(l packedLayer, dst, src []float32, ld int, act compute.Activation) {
 			rest := buf
@@ -74,7 +74,7 @@ func (d *device) FinishLayer(ctx context.Context, h, attended compute.Tensor, l 
 				d.set.AddNorm(row, row, projected[r*out.padded:r*out.padded+cols], n.gamma, n.beta, n.eps)
 			}
 		}
-		step(out, projected, from[r0*cols:], cols, compute.Identity)
+		step(out, projected, from[r0*out.in:], out.in, compute.Identity)
 		addNorm(norm1)
 		if stopped() {
 			return

@@ -57,7 +57,7 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 		}
 		width := min(cols, out-c0)
 		tile, ld := to[r0*out+c0:], out
-		buf := scratch{d.scratchFor(thread, rows*(words+cols))}
+		buf := scratch{d.scratchFor(thread, rows*(d.factorStride(k)+cols))}
 		if width < cols {
 			// The kernels write whole panels.
 			tile, ld = buf.carve(rows*cols), cols
@@ -76,18 +76,17 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 	})
 }
 
-// factors returns m rows of k numbers as the kernels' first operand and the
-// distance between them: the rows themselves, or rounded in scratch memory of
-// m·Words(k) numbers.
+// factors returns m rows of k numbers as the kernels' first operand, in scratch
+// memory of m·factorStride(k) numbers, and the distance between them.
 func (d *device) factors(buf *scratch, rows []float32, ld, m, k int) (a []float32, lda int) {
-	if d.set.InPlace() {
-		return rows, ld
-	}
-	size := d.set.Words(k)
-	a = buf.carve(m * size)
-	d.set.Round(a, rows, ld, m, k)
-	return a, size
+	lda = d.factorStride(k)
+	a = buf.carve(m * lda)
+	d.set.Factors(a, lda, rows, ld, m, k)
+	return a, lda
 }
+
+// factorStride is the distance between rows of k factors.
+func (d *device) factorStride(k int) int { return kernel.Stride(d.set.Words(k)) }
 
 // product computes rows × cols of a packed product; k is in words, cols a
 // multiple of the panel width. It runs on the calling thread.

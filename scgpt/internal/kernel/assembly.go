@@ -4,9 +4,9 @@ package kernel
 
 import "math"
 
-// tileFunc computes a tile of as many rows as its name says. flags are Flags
-// or biased.
-type tileFunc func(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// tileFunc computes tiles of as many rows as its name says, one below the other,
+// at least one. flags are Flags or biased.
+type tileFunc func(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 // biased tells the assembly to begin with the bias.
 const biased = 8
@@ -22,8 +22,12 @@ func gemm(nr int, tiles []tileFunc) func(m, k int, a []float32, lda int, b []flo
 			start = &bias[0]
 			flags |= biased
 		}
-		for i := 0; i < m; i += len(tiles) {
-			tiles[min(len(tiles), m-i)-1](k, &a[i*lda], lda, &b[0], &c[i*ldc], ldc, start, int(flags))
+		whole := m / len(tiles)
+		if whole > 0 {
+			tiles[len(tiles)-1](whole, k, &a[0], lda, &b[0], &c[0], ldc, start, int(flags))
+		}
+		if i := whole * len(tiles); i < m {
+			tiles[m-i-1](1, k, &a[i*lda], lda, &b[0], &c[i*ldc], ldc, start, int(flags))
 		}
 	}
 }

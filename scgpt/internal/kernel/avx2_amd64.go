@@ -5,22 +5,22 @@
 package kernel
 
 //go:noescape
-func gemm1AVX2(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm1AVX2(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm2AVX2(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm2AVX2(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm3AVX2(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm3AVX2(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm4AVX2(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm4AVX2(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm5AVX2(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm5AVX2(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm6AVX2(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm6AVX2(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
 func largestAVX2(row *float32, n int) float32

@@ -5,46 +5,46 @@
 package kernel
 
 //go:noescape
-func gemm1AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm1AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm2AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm2AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm3AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm3AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm4AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm4AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm5AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm5AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm6AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm6AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm7AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm7AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm8AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm8AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm9AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm9AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm10AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm10AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm11AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm11AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm12AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm12AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm13AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm13AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm14AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm14AVX512(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
 func largestAVX512(row *float32, n int) float32

@@ -5,46 +5,46 @@
 package kernel
 
 //go:noescape
-func gemm1AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm1AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm2AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm2AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm3AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm3AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm4AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm4AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm5AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm5AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm6AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm6AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm7AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm7AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm8AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm8AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm9AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm9AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm10AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm10AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm11AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm11AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm12AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm12AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm13AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm13AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm14AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm14AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
 func fillAVX512BF16(c *float32, ldc int, rows int, bias *float32)

@@ -4,94 +4,99 @@
 
 #include "textflag.h"
 
-// func gemm1AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm1AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm1AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm1AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	MOVQ b+24(FP), CX
-	MOVQ k+0(FP), DX
-	SUBQ $0x04, DX
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	MOVQ b+32(FP), SI
+	MOVQ k+8(FP), DI
+	SUBQ $0x04, DI
 	JLT  rest
 
 loop:
-	VMOVUPS      (CX), Z2
-	VMOVUPS      64(CX), Z3
-	VBROADCASTSS (AX), Z4
+	VMOVUPS      (SI), Z2
+	VMOVUPS      64(SI), Z3
+	VBROADCASTSS (BX), Z4
 	LONG         $0x485ef262
 	WORD         $0xc252
 	LONG         $0x485ef262
 	WORD         $0xcb52
-	VMOVUPS      128(CX), Z2
-	VMOVUPS      192(CX), Z3
-	VBROADCASTSS 4(AX), Z4
+	VMOVUPS      128(SI), Z2
+	VMOVUPS      192(SI), Z3
+	VBROADCASTSS 4(BX), Z4
 	LONG         $0x485ef262
 	WORD         $0xc252
 	LONG         $0x485ef262
 	WORD         $0xcb52
-	VMOVUPS      256(CX), Z2
-	VMOVUPS      320(CX), Z3
-	VBROADCASTSS 8(AX), Z4
+	VMOVUPS      256(SI), Z2
+	VMOVUPS      320(SI), Z3
+	VBROADCASTSS 8(BX), Z4
 	LONG         $0x485ef262
 	WORD         $0xc252
 	LONG         $0x485ef262
 	WORD         $0xcb52
-	VMOVUPS      384(CX), Z2
-	VMOVUPS      448(CX), Z3
-	VBROADCASTSS 12(AX), Z4
+	VMOVUPS      384(SI), Z2
+	VMOVUPS      448(SI), Z3
+	VBROADCASTSS 12(BX), Z4
 	LONG         $0x485ef262
 	WORD         $0xc252
 	LONG         $0x485ef262
 	WORD         $0xcb52
-	ADDQ         $0x00000200, CX
-	ADDQ         $0x10, AX
-	SUBQ         $0x04, DX
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, BX
+	SUBQ         $0x04, DI
 	JGE          loop
 
 rest:
-	ADDQ $0x04, DX
+	ADDQ $0x04, DI
 	JEQ  end
 
 single:
-	VMOVUPS      (CX), Z2
-	VMOVUPS      64(CX), Z3
-	VBROADCASTSS (AX), Z4
+	VMOVUPS      (SI), Z2
+	VMOVUPS      64(SI), Z3
+	VBROADCASTSS (BX), Z4
 	LONG         $0x485ef262
 	WORD         $0xc252
 	LONG         $0x485ef262
 	WORD         $0xcb52
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x04, AX
-	DECQ         DX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, BX
+	DECQ         DI
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z2, Z2, Z2
 	VMAXPS Z0, Z2, Z0
@@ -99,7 +104,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z3
 	VMULPS       Z3, Z0, Z4
@@ -108,24 +113,39 @@ leaky:
 	VMAXPS       Z1, Z4, Z1
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000001, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000001, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
 DATA slopeAVX512BF16<>+0(SB)/4, $0x3c23d70a
 GLOBL slopeAVX512BF16<>(SB), RODATA|NOPTR, $4
 
-// func gemm2AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm2AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm2AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm2AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -134,110 +154,110 @@ TEXT ·gemm2AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	MOVQ b+24(FP), DX
-	MOVQ k+0(FP), BX
-	SUBQ $0x04, BX
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	MOVQ b+32(FP), DI
+	MOVQ k+8(FP), R8
+	SUBQ $0x04, R8
 	JLT  rest
 
 loop:
-	VMOVUPS      (DX), Z4
-	VMOVUPS      64(DX), Z5
-	VBROADCASTSS (AX), Z6
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	VBROADCASTSS (BX), Z6
 	LONG         $0x484ef262
 	WORD         $0xc452
 	LONG         $0x484ef262
 	WORD         $0xcd52
-	VBROADCASTSS (AX)(CX*1), Z6
+	VBROADCASTSS (BX)(SI*1), Z6
 	LONG         $0x484ef262
 	WORD         $0xd452
 	LONG         $0x484ef262
 	WORD         $0xdd52
-	VMOVUPS      128(DX), Z4
-	VMOVUPS      192(DX), Z5
-	VBROADCASTSS 4(AX), Z6
+	VMOVUPS      128(DI), Z4
+	VMOVUPS      192(DI), Z5
+	VBROADCASTSS 4(BX), Z6
 	LONG         $0x484ef262
 	WORD         $0xc452
 	LONG         $0x484ef262
 	WORD         $0xcd52
-	VBROADCASTSS 4(AX)(CX*1), Z6
+	VBROADCASTSS 4(BX)(SI*1), Z6
 	LONG         $0x484ef262
 	WORD         $0xd452
 	LONG         $0x484ef262
 	WORD         $0xdd52
-	VMOVUPS      256(DX), Z4
-	VMOVUPS      320(DX), Z5
-	VBROADCASTSS 8(AX), Z6
+	VMOVUPS      256(DI), Z4
+	VMOVUPS      320(DI), Z5
+	VBROADCASTSS 8(BX), Z6
 	LONG         $0x484ef262
 	WORD         $0xc452
 	LONG         $0x484ef262
 	WORD         $0xcd52
-	VBROADCASTSS 8(AX)(CX*1), Z6
+	VBROADCASTSS 8(BX)(SI*1), Z6
 	LONG         $0x484ef262
 	WORD         $0xd452
 	LONG         $0x484ef262
 	WORD         $0xdd52
-	VMOVUPS      384(DX), Z4
-	VMOVUPS      448(DX), Z5
-	VBROADCASTSS 12(AX), Z6
+	VMOVUPS      384(DI), Z4
+	VMOVUPS      448(DI), Z5
+	VBROADCASTSS 12(BX), Z6
 	LONG         $0x484ef262
 	WORD         $0xc452
 	LONG         $0x484ef262
 	WORD         $0xcd52
-	VBROADCASTSS 12(AX)(CX*1), Z6
+	VBROADCASTSS 12(BX)(SI*1), Z6
 	LONG         $0x484ef262
 	WORD         $0xd452
 	LONG         $0x484ef262
 	WORD         $0xdd52
-	ADDQ         $0x00000200, DX
-	ADDQ         $0x10, AX
-	SUBQ         $0x04, BX
+	ADDQ         $0x00000200, DI
+	ADDQ         $0x10, BX
+	SUBQ         $0x04, R8
 	JGE          loop
 
 rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, R8
 	JEQ  end
 
 single:
-	VMOVUPS      (DX), Z4
-	VMOVUPS      64(DX), Z5
-	VBROADCASTSS (AX), Z6
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	VBROADCASTSS (BX), Z6
 	LONG         $0x484ef262
 	WORD         $0xc452
 	LONG         $0x484ef262
 	WORD         $0xcd52
-	VBROADCASTSS (AX)(CX*1), Z6
+	VBROADCASTSS (BX)(SI*1), Z6
 	LONG         $0x484ef262
 	WORD         $0xd452
 	LONG         $0x484ef262
 	WORD         $0xdd52
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x04, AX
-	DECQ         BX
+	ADDQ         $0x00000080, DI
+	ADDQ         $0x04, BX
+	DECQ         R8
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z4, Z4, Z4
 	VMAXPS Z0, Z4, Z0
@@ -247,7 +267,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z5
 	VMULPS       Z5, Z0, Z6
@@ -260,23 +280,38 @@ leaky:
 	VMAXPS       Z3, Z6, Z3
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000002, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000002, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm3AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm3AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm3AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm3AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -287,139 +322,139 @@ TEXT ·gemm3AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	MOVQ b+24(FP), DX
-	MOVQ k+0(FP), BX
-	SUBQ $0x04, BX
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	MOVQ b+32(FP), DI
+	MOVQ k+8(FP), R8
+	SUBQ $0x04, R8
 	JLT  rest
 
 loop:
-	VMOVUPS      (DX), Z6
-	VMOVUPS      64(DX), Z7
-	VBROADCASTSS (AX), Z8
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	VBROADCASTSS (BX), Z8
 	LONG         $0x483ef262
 	WORD         $0xc652
 	LONG         $0x483ef262
 	WORD         $0xcf52
-	VBROADCASTSS (AX)(CX*1), Z8
+	VBROADCASTSS (BX)(SI*1), Z8
 	LONG         $0x483ef262
 	WORD         $0xd652
 	LONG         $0x483ef262
 	WORD         $0xdf52
-	VBROADCASTSS (AX)(CX*2), Z8
+	VBROADCASTSS (BX)(SI*2), Z8
 	LONG         $0x483ef262
 	WORD         $0xe652
 	LONG         $0x483ef262
 	WORD         $0xef52
-	VMOVUPS      128(DX), Z6
-	VMOVUPS      192(DX), Z7
-	VBROADCASTSS 4(AX), Z8
+	VMOVUPS      128(DI), Z6
+	VMOVUPS      192(DI), Z7
+	VBROADCASTSS 4(BX), Z8
 	LONG         $0x483ef262
 	WORD         $0xc652
 	LONG         $0x483ef262
 	WORD         $0xcf52
-	VBROADCASTSS 4(AX)(CX*1), Z8
+	VBROADCASTSS 4(BX)(SI*1), Z8
 	LONG         $0x483ef262
 	WORD         $0xd652
 	LONG         $0x483ef262
 	WORD         $0xdf52
-	VBROADCASTSS 4(AX)(CX*2), Z8
+	VBROADCASTSS 4(BX)(SI*2), Z8
 	LONG         $0x483ef262
 	WORD         $0xe652
 	LONG         $0x483ef262
 	WORD         $0xef52
-	VMOVUPS      256(DX), Z6
-	VMOVUPS      320(DX), Z7
-	VBROADCASTSS 8(AX), Z8
+	VMOVUPS      256(DI), Z6
+	VMOVUPS      320(DI), Z7
+	VBROADCASTSS 8(BX), Z8
 	LONG         $0x483ef262
 	WORD         $0xc652
 	LONG         $0x483ef262
 	WORD         $0xcf52
-	VBROADCASTSS 8(AX)(CX*1), Z8
+	VBROADCASTSS 8(BX)(SI*1), Z8
 	LONG         $0x483ef262
 	WORD         $0xd652
 	LONG         $0x483ef262
 	WORD         $0xdf52
-	VBROADCASTSS 8(AX)(CX*2), Z8
+	VBROADCASTSS 8(BX)(SI*2), Z8
 	LONG         $0x483ef262
 	WORD         $0xe652
 	LONG         $0x483ef262
 	WORD         $0xef52
-	VMOVUPS      384(DX), Z6
-	VMOVUPS      448(DX), Z7
-	VBROADCASTSS 12(AX), Z8
+	VMOVUPS      384(DI), Z6
+	VMOVUPS      448(DI), Z7
+	VBROADCASTSS 12(BX), Z8
 	LONG         $0x483ef262
 	WORD         $0xc652
 	LONG         $0x483ef262
 	WORD         $0xcf52
-	VBROADCASTSS 12(AX)(CX*1), Z8
+	VBROADCASTSS 12(BX)(SI*1), Z8
 	LONG         $0x483ef262
 	WORD         $0xd652
 	LONG         $0x483ef262
 	WORD         $0xdf52
-	VBROADCASTSS 12(AX)(CX*2), Z8
+	VBROADCASTSS 12(BX)(SI*2), Z8
 	LONG         $0x483ef262
 	WORD         $0xe652
 	LONG         $0x483ef262
 	WORD         $0xef52
-	ADDQ         $0x00000200, DX
-	ADDQ         $0x10, AX
-	SUBQ         $0x04, BX
+	ADDQ         $0x00000200, DI
+	ADDQ         $0x10, BX
+	SUBQ         $0x04, R8
 	JGE          loop
 
 rest:
-	ADDQ $0x04, BX
+	ADDQ $0x04, R8
 	JEQ  end
 
 single:
-	VMOVUPS      (DX), Z6
-	VMOVUPS      64(DX), Z7
-	VBROADCASTSS (AX), Z8
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	VBROADCASTSS (BX), Z8
 	LONG         $0x483ef262
 	WORD         $0xc652
 	LONG         $0x483ef262
 	WORD         $0xcf52
-	VBROADCASTSS (AX)(CX*1), Z8
+	VBROADCASTSS (BX)(SI*1), Z8
 	LONG         $0x483ef262
 	WORD         $0xd652
 	LONG         $0x483ef262
 	WORD         $0xdf52
-	VBROADCASTSS (AX)(CX*2), Z8
+	VBROADCASTSS (BX)(SI*2), Z8
 	LONG         $0x483ef262
 	WORD         $0xe652
 	LONG         $0x483ef262
 	WORD         $0xef52
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x04, AX
-	DECQ         BX
+	ADDQ         $0x00000080, DI
+	ADDQ         $0x04, BX
+	DECQ         R8
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z6, Z6, Z6
 	VMAXPS Z0, Z6, Z0
@@ -431,7 +466,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z7
 	VMULPS       Z7, Z0, Z8
@@ -448,25 +483,40 @@ leaky:
 	VMAXPS       Z5, Z8, Z5
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000003, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000003, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm4AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm4AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm4AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm4AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -479,174 +529,174 @@ TEXT ·gemm4AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Z7
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), DX
-	MOVQ b+24(FP), BX
-	MOVQ k+0(FP), SI
-	SUBQ $0x04, SI
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), DI
+	MOVQ b+32(FP), R8
+	MOVQ k+8(FP), R9
+	SUBQ $0x04, R9
 	JLT  rest
 
 loop:
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	VBROADCASTSS (AX), Z10
+	VMOVUPS      (R8), Z8
+	VMOVUPS      64(R8), Z9
+	VBROADCASTSS (BX), Z10
 	LONG         $0x482ed262
 	WORD         $0xc052
 	LONG         $0x482ed262
 	WORD         $0xc952
-	VBROADCASTSS (AX)(CX*1), Z10
+	VBROADCASTSS (BX)(SI*1), Z10
 	LONG         $0x482ed262
 	WORD         $0xd052
 	LONG         $0x482ed262
 	WORD         $0xd952
-	VBROADCASTSS (AX)(CX*2), Z10
+	VBROADCASTSS (BX)(SI*2), Z10
 	LONG         $0x482ed262
 	WORD         $0xe052
 	LONG         $0x482ed262
 	WORD         $0xe952
-	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DI), Z10
 	LONG         $0x482ed262
 	WORD         $0xf052
 	LONG         $0x482ed262
 	WORD         $0xf952
-	VMOVUPS      128(BX), Z8
-	VMOVUPS      192(BX), Z9
-	VBROADCASTSS 4(AX), Z10
+	VMOVUPS      128(R8), Z8
+	VMOVUPS      192(R8), Z9
+	VBROADCASTSS 4(BX), Z10
 	LONG         $0x482ed262
 	WORD         $0xc052
 	LONG         $0x482ed262
 	WORD         $0xc952
-	VBROADCASTSS 4(AX)(CX*1), Z10
+	VBROADCASTSS 4(BX)(SI*1), Z10
 	LONG         $0x482ed262
 	WORD         $0xd052
 	LONG         $0x482ed262
 	WORD         $0xd952
-	VBROADCASTSS 4(AX)(CX*2), Z10
+	VBROADCASTSS 4(BX)(SI*2), Z10
 	LONG         $0x482ed262
 	WORD         $0xe052
 	LONG         $0x482ed262
 	WORD         $0xe952
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS 4(DI), Z10
 	LONG         $0x482ed262
 	WORD         $0xf052
 	LONG         $0x482ed262
 	WORD         $0xf952
-	VMOVUPS      256(BX), Z8
-	VMOVUPS      320(BX), Z9
-	VBROADCASTSS 8(AX), Z10
+	VMOVUPS      256(R8), Z8
+	VMOVUPS      320(R8), Z9
+	VBROADCASTSS 8(BX), Z10
 	LONG         $0x482ed262
 	WORD         $0xc052
 	LONG         $0x482ed262
 	WORD         $0xc952
-	VBROADCASTSS 8(AX)(CX*1), Z10
+	VBROADCASTSS 8(BX)(SI*1), Z10
 	LONG         $0x482ed262
 	WORD         $0xd052
 	LONG         $0x482ed262
 	WORD         $0xd952
-	VBROADCASTSS 8(AX)(CX*2), Z10
+	VBROADCASTSS 8(BX)(SI*2), Z10
 	LONG         $0x482ed262
 	WORD         $0xe052
 	LONG         $0x482ed262
 	WORD         $0xe952
-	VBROADCASTSS 8(DX), Z10
+	VBROADCASTSS 8(DI), Z10
 	LONG         $0x482ed262
 	WORD         $0xf052
 	LONG         $0x482ed262
 	WORD         $0xf952
-	VMOVUPS      384(BX), Z8
-	VMOVUPS      448(BX), Z9
-	VBROADCASTSS 12(AX), Z10
+	VMOVUPS      384(R8), Z8
+	VMOVUPS      448(R8), Z9
+	VBROADCASTSS 12(BX), Z10
 	LONG         $0x482ed262
 	WORD         $0xc052
 	LONG         $0x482ed262
 	WORD         $0xc952
-	VBROADCASTSS 12(AX)(CX*1), Z10
+	VBROADCASTSS 12(BX)(SI*1), Z10
 	LONG         $0x482ed262
 	WORD         $0xd052
 	LONG         $0x482ed262
 	WORD         $0xd952
-	VBROADCASTSS 12(AX)(CX*2), Z10
+	VBROADCASTSS 12(BX)(SI*2), Z10
 	LONG         $0x482ed262
 	WORD         $0xe052
 	LONG         $0x482ed262
 	WORD         $0xe952
-	VBROADCASTSS 12(DX), Z10
+	VBROADCASTSS 12(DI), Z10
 	LONG         $0x482ed262
 	WORD         $0xf052
 	LONG         $0x482ed262
 	WORD         $0xf952
-	ADDQ         $0x00000200, BX
-	ADDQ         $0x10, AX
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, SI
+	ADDQ         $0x00000200, R8
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
 	JGE          loop
 
 rest:
-	ADDQ $0x04, SI
+	ADDQ $0x04, R9
 	JEQ  end
 
 single:
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	VBROADCASTSS (AX), Z10
+	VMOVUPS      (R8), Z8
+	VMOVUPS      64(R8), Z9
+	VBROADCASTSS (BX), Z10
 	LONG         $0x482ed262
 	WORD         $0xc052
 	LONG         $0x482ed262
 	WORD         $0xc952
-	VBROADCASTSS (AX)(CX*1), Z10
+	VBROADCASTSS (BX)(SI*1), Z10
 	LONG         $0x482ed262
 	WORD         $0xd052
 	LONG         $0x482ed262
 	WORD         $0xd952
-	VBROADCASTSS (AX)(CX*2), Z10
+	VBROADCASTSS (BX)(SI*2), Z10
 	LONG         $0x482ed262
 	WORD         $0xe052
 	LONG         $0x482ed262
 	WORD         $0xe952
-	VBROADCASTSS (DX), Z10
+	VBROADCASTSS (DI), Z10
 	LONG         $0x482ed262
 	WORD         $0xf052
 	LONG         $0x482ed262
 	WORD         $0xf952
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, DX
-	DECQ         SI
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, DI
+	DECQ         R9
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
@@ -660,7 +710,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z9
 	VMULPS       Z9, Z0, Z10
@@ -681,29 +731,44 @@ leaky:
 	VMAXPS       Z7, Z10, Z7
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000004, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000004, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm5AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm5AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm5AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm5AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -718,203 +783,203 @@ TEXT ·gemm5AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	VMOVUPS (DX)(CX*1), Z8
-	VMOVUPS 64(DX)(CX*1), Z9
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Z7
+	VMOVUPS (DI)(SI*1), Z8
+	VMOVUPS 64(DI)(SI*1), Z9
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), DX
-	MOVQ b+24(FP), BX
-	MOVQ k+0(FP), SI
-	SUBQ $0x04, SI
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), DI
+	MOVQ b+32(FP), R8
+	MOVQ k+8(FP), R9
+	SUBQ $0x04, R9
 	JLT  rest
 
 loop:
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	VBROADCASTSS (AX), Z12
+	VMOVUPS      (R8), Z10
+	VMOVUPS      64(R8), Z11
+	VBROADCASTSS (BX), Z12
 	LONG         $0x481ed262
 	WORD         $0xc252
 	LONG         $0x481ed262
 	WORD         $0xcb52
-	VBROADCASTSS (AX)(CX*1), Z12
+	VBROADCASTSS (BX)(SI*1), Z12
 	LONG         $0x481ed262
 	WORD         $0xd252
 	LONG         $0x481ed262
 	WORD         $0xdb52
-	VBROADCASTSS (AX)(CX*2), Z12
+	VBROADCASTSS (BX)(SI*2), Z12
 	LONG         $0x481ed262
 	WORD         $0xe252
 	LONG         $0x481ed262
 	WORD         $0xeb52
-	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (DI), Z12
 	LONG         $0x481ed262
 	WORD         $0xf252
 	LONG         $0x481ed262
 	WORD         $0xfb52
-	VBROADCASTSS (DX)(CX*1), Z12
+	VBROADCASTSS (DI)(SI*1), Z12
 	LONG         $0x481e5262
 	WORD         $0xc252
 	LONG         $0x481e5262
 	WORD         $0xcb52
-	VMOVUPS      128(BX), Z10
-	VMOVUPS      192(BX), Z11
-	VBROADCASTSS 4(AX), Z12
+	VMOVUPS      128(R8), Z10
+	VMOVUPS      192(R8), Z11
+	VBROADCASTSS 4(BX), Z12
 	LONG         $0x481ed262
 	WORD         $0xc252
 	LONG         $0x481ed262
 	WORD         $0xcb52
-	VBROADCASTSS 4(AX)(CX*1), Z12
+	VBROADCASTSS 4(BX)(SI*1), Z12
 	LONG         $0x481ed262
 	WORD         $0xd252
 	LONG         $0x481ed262
 	WORD         $0xdb52
-	VBROADCASTSS 4(AX)(CX*2), Z12
+	VBROADCASTSS 4(BX)(SI*2), Z12
 	LONG         $0x481ed262
 	WORD         $0xe252
 	LONG         $0x481ed262
 	WORD         $0xeb52
-	VBROADCASTSS 4(DX), Z12
+	VBROADCASTSS 4(DI), Z12
 	LONG         $0x481ed262
 	WORD         $0xf252
 	LONG         $0x481ed262
 	WORD         $0xfb52
-	VBROADCASTSS 4(DX)(CX*1), Z12
+	VBROADCASTSS 4(DI)(SI*1), Z12
 	LONG         $0x481e5262
 	WORD         $0xc252
 	LONG         $0x481e5262
 	WORD         $0xcb52
-	VMOVUPS      256(BX), Z10
-	VMOVUPS      320(BX), Z11
-	VBROADCASTSS 8(AX), Z12
+	VMOVUPS      256(R8), Z10
+	VMOVUPS      320(R8), Z11
+	VBROADCASTSS 8(BX), Z12
 	LONG         $0x481ed262
 	WORD         $0xc252
 	LONG         $0x481ed262
 	WORD         $0xcb52
-	VBROADCASTSS 8(AX)(CX*1), Z12
+	VBROADCASTSS 8(BX)(SI*1), Z12
 	LONG         $0x481ed262
 	WORD         $0xd252
 	LONG         $0x481ed262
 	WORD         $0xdb52
-	VBROADCASTSS 8(AX)(CX*2), Z12
+	VBROADCASTSS 8(BX)(SI*2), Z12
 	LONG         $0x481ed262
 	WORD         $0xe252
 	LONG         $0x481ed262
 	WORD         $0xeb52
-	VBROADCASTSS 8(DX), Z12
+	VBROADCASTSS 8(DI), Z12
 	LONG         $0x481ed262
 	WORD         $0xf252
 	LONG         $0x481ed262
 	WORD         $0xfb52
-	VBROADCASTSS 8(DX)(CX*1), Z12
+	VBROADCASTSS 8(DI)(SI*1), Z12
 	LONG         $0x481e5262
 	WORD         $0xc252
 	LONG         $0x481e5262
 	WORD         $0xcb52
-	VMOVUPS      384(BX), Z10
-	VMOVUPS      448(BX), Z11
-	VBROADCASTSS 12(AX), Z12
+	VMOVUPS      384(R8), Z10
+	VMOVUPS      448(R8), Z11
+	VBROADCASTSS 12(BX), Z12
 	LONG         $0x481ed262
 	WORD         $0xc252
 	LONG         $0x481ed262
 	WORD         $0xcb52
-	VBROADCASTSS 12(AX)(CX*1), Z12
+	VBROADCASTSS 12(BX)(SI*1), Z12
 	LONG         $0x481ed262
 	WORD         $0xd252
 	LONG         $0x481ed262
 	WORD         $0xdb52
-	VBROADCASTSS 12(AX)(CX*2), Z12
+	VBROADCASTSS 12(BX)(SI*2), Z12
 	LONG         $0x481ed262
 	WORD         $0xe252
 	LONG         $0x481ed262
 	WORD         $0xeb52
-	VBROADCASTSS 12(DX), Z12
+	VBROADCASTSS 12(DI), Z12
 	LONG         $0x481ed262
 	WORD         $0xf252
 	LONG         $0x481ed262
 	WORD         $0xfb52
-	VBROADCASTSS 12(DX)(CX*1), Z12
+	VBROADCASTSS 12(DI)(SI*1), Z12
 	LONG         $0x481e5262
 	WORD         $0xc252
 	LONG         $0x481e5262
 	WORD         $0xcb52
-	ADDQ         $0x00000200, BX
-	ADDQ         $0x10, AX
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, SI
+	ADDQ         $0x00000200, R8
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
 	JGE          loop
 
 rest:
-	ADDQ $0x04, SI
+	ADDQ $0x04, R9
 	JEQ  end
 
 single:
-	VMOVUPS      (BX), Z10
-	VMOVUPS      64(BX), Z11
-	VBROADCASTSS (AX), Z12
+	VMOVUPS      (R8), Z10
+	VMOVUPS      64(R8), Z11
+	VBROADCASTSS (BX), Z12
 	LONG         $0x481ed262
 	WORD         $0xc252
 	LONG         $0x481ed262
 	WORD         $0xcb52
-	VBROADCASTSS (AX)(CX*1), Z12
+	VBROADCASTSS (BX)(SI*1), Z12
 	LONG         $0x481ed262
 	WORD         $0xd252
 	LONG         $0x481ed262
 	WORD         $0xdb52
-	VBROADCASTSS (AX)(CX*2), Z12
+	VBROADCASTSS (BX)(SI*2), Z12
 	LONG         $0x481ed262
 	WORD         $0xe252
 	LONG         $0x481ed262
 	WORD         $0xeb52
-	VBROADCASTSS (DX), Z12
+	VBROADCASTSS (DI), Z12
 	LONG         $0x481ed262
 	WORD         $0xf252
 	LONG         $0x481ed262
 	WORD         $0xfb52
-	VBROADCASTSS (DX)(CX*1), Z12
+	VBROADCASTSS (DI)(SI*1), Z12
 	LONG         $0x481e5262
 	WORD         $0xc252
 	LONG         $0x481e5262
 	WORD         $0xcb52
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, DX
-	DECQ         SI
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, DI
+	DECQ         R9
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z10, Z10, Z10
 	VMAXPS Z0, Z10, Z0
@@ -930,7 +995,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z11
 	VMULPS       Z11, Z0, Z12
@@ -955,31 +1020,46 @@ leaky:
 	VMAXPS       Z9, Z12, Z9
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
-	VMOVUPS Z8, (DX)(CX*1)
-	VMOVUPS Z9, 64(DX)(CX*1)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, 64(DI)(SI*1)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000005, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000005, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm6AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm6AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm6AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm6AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -996,232 +1076,232 @@ TEXT ·gemm6AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
-	VMOVUPS (AX), Z10
-	VMOVUPS 64(AX), Z11
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	VMOVUPS (DX)(CX*1), Z8
-	VMOVUPS 64(DX)(CX*1), Z9
-	VMOVUPS (DX)(CX*2), Z10
-	VMOVUPS 64(DX)(CX*2), Z11
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Z7
+	VMOVUPS (DI)(SI*1), Z8
+	VMOVUPS 64(DI)(SI*1), Z9
+	VMOVUPS (DI)(SI*2), Z10
+	VMOVUPS 64(DI)(SI*2), Z11
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), DX
-	MOVQ b+24(FP), BX
-	MOVQ k+0(FP), SI
-	SUBQ $0x04, SI
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), DI
+	MOVQ b+32(FP), R8
+	MOVQ k+8(FP), R9
+	SUBQ $0x04, R9
 	JLT  rest
 
 loop:
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	VBROADCASTSS (AX), Z14
+	VMOVUPS      (R8), Z12
+	VMOVUPS      64(R8), Z13
+	VBROADCASTSS (BX), Z14
 	LONG         $0x480ed262
 	WORD         $0xc452
 	LONG         $0x480ed262
 	WORD         $0xcd52
-	VBROADCASTSS (AX)(CX*1), Z14
+	VBROADCASTSS (BX)(SI*1), Z14
 	LONG         $0x480ed262
 	WORD         $0xd452
 	LONG         $0x480ed262
 	WORD         $0xdd52
-	VBROADCASTSS (AX)(CX*2), Z14
+	VBROADCASTSS (BX)(SI*2), Z14
 	LONG         $0x480ed262
 	WORD         $0xe452
 	LONG         $0x480ed262
 	WORD         $0xed52
-	VBROADCASTSS (DX), Z14
+	VBROADCASTSS (DI), Z14
 	LONG         $0x480ed262
 	WORD         $0xf452
 	LONG         $0x480ed262
 	WORD         $0xfd52
-	VBROADCASTSS (DX)(CX*1), Z14
+	VBROADCASTSS (DI)(SI*1), Z14
 	LONG         $0x480e5262
 	WORD         $0xc452
 	LONG         $0x480e5262
 	WORD         $0xcd52
-	VBROADCASTSS (DX)(CX*2), Z14
+	VBROADCASTSS (DI)(SI*2), Z14
 	LONG         $0x480e5262
 	WORD         $0xd452
 	LONG         $0x480e5262
 	WORD         $0xdd52
-	VMOVUPS      128(BX), Z12
-	VMOVUPS      192(BX), Z13
-	VBROADCASTSS 4(AX), Z14
+	VMOVUPS      128(R8), Z12
+	VMOVUPS      192(R8), Z13
+	VBROADCASTSS 4(BX), Z14
 	LONG         $0x480ed262
 	WORD         $0xc452
 	LONG         $0x480ed262
 	WORD         $0xcd52
-	VBROADCASTSS 4(AX)(CX*1), Z14
+	VBROADCASTSS 4(BX)(SI*1), Z14
 	LONG         $0x480ed262
 	WORD         $0xd452
 	LONG         $0x480ed262
 	WORD         $0xdd52
-	VBROADCASTSS 4(AX)(CX*2), Z14
+	VBROADCASTSS 4(BX)(SI*2), Z14
 	LONG         $0x480ed262
 	WORD         $0xe452
 	LONG         $0x480ed262
 	WORD         $0xed52
-	VBROADCASTSS 4(DX), Z14
+	VBROADCASTSS 4(DI), Z14
 	LONG         $0x480ed262
 	WORD         $0xf452
 	LONG         $0x480ed262
 	WORD         $0xfd52
-	VBROADCASTSS 4(DX)(CX*1), Z14
+	VBROADCASTSS 4(DI)(SI*1), Z14
 	LONG         $0x480e5262
 	WORD         $0xc452
 	LONG         $0x480e5262
 	WORD         $0xcd52
-	VBROADCASTSS 4(DX)(CX*2), Z14
+	VBROADCASTSS 4(DI)(SI*2), Z14
 	LONG         $0x480e5262
 	WORD         $0xd452
 	LONG         $0x480e5262
 	WORD         $0xdd52
-	VMOVUPS      256(BX), Z12
-	VMOVUPS      320(BX), Z13
-	VBROADCASTSS 8(AX), Z14
+	VMOVUPS      256(R8), Z12
+	VMOVUPS      320(R8), Z13
+	VBROADCASTSS 8(BX), Z14
 	LONG         $0x480ed262
 	WORD         $0xc452
 	LONG         $0x480ed262
 	WORD         $0xcd52
-	VBROADCASTSS 8(AX)(CX*1), Z14
+	VBROADCASTSS 8(BX)(SI*1), Z14
 	LONG         $0x480ed262
 	WORD         $0xd452
 	LONG         $0x480ed262
 	WORD         $0xdd52
-	VBROADCASTSS 8(AX)(CX*2), Z14
+	VBROADCASTSS 8(BX)(SI*2), Z14
 	LONG         $0x480ed262
 	WORD         $0xe452
 	LONG         $0x480ed262
 	WORD         $0xed52
-	VBROADCASTSS 8(DX), Z14
+	VBROADCASTSS 8(DI), Z14
 	LONG         $0x480ed262
 	WORD         $0xf452
 	LONG         $0x480ed262
 	WORD         $0xfd52
-	VBROADCASTSS 8(DX)(CX*1), Z14
+	VBROADCASTSS 8(DI)(SI*1), Z14
 	LONG         $0x480e5262
 	WORD         $0xc452
 	LONG         $0x480e5262
 	WORD         $0xcd52
-	VBROADCASTSS 8(DX)(CX*2), Z14
+	VBROADCASTSS 8(DI)(SI*2), Z14
 	LONG         $0x480e5262
 	WORD         $0xd452
 	LONG         $0x480e5262
 	WORD         $0xdd52
-	VMOVUPS      384(BX), Z12
-	VMOVUPS      448(BX), Z13
-	VBROADCASTSS 12(AX), Z14
+	VMOVUPS      384(R8), Z12
+	VMOVUPS      448(R8), Z13
+	VBROADCASTSS 12(BX), Z14
 	LONG         $0x480ed262
 	WORD         $0xc452
 	LONG         $0x480ed262
 	WORD         $0xcd52
-	VBROADCASTSS 12(AX)(CX*1), Z14
+	VBROADCASTSS 12(BX)(SI*1), Z14
 	LONG         $0x480ed262
 	WORD         $0xd452
 	LONG         $0x480ed262
 	WORD         $0xdd52
-	VBROADCASTSS 12(AX)(CX*2), Z14
+	VBROADCASTSS 12(BX)(SI*2), Z14
 	LONG         $0x480ed262
 	WORD         $0xe452
 	LONG         $0x480ed262
 	WORD         $0xed52
-	VBROADCASTSS 12(DX), Z14
+	VBROADCASTSS 12(DI), Z14
 	LONG         $0x480ed262
 	WORD         $0xf452
 	LONG         $0x480ed262
 	WORD         $0xfd52
-	VBROADCASTSS 12(DX)(CX*1), Z14
+	VBROADCASTSS 12(DI)(SI*1), Z14
 	LONG         $0x480e5262
 	WORD         $0xc452
 	LONG         $0x480e5262
 	WORD         $0xcd52
-	VBROADCASTSS 12(DX)(CX*2), Z14
+	VBROADCASTSS 12(DI)(SI*2), Z14
 	LONG         $0x480e5262
 	WORD         $0xd452
 	LONG         $0x480e5262
 	WORD         $0xdd52
-	ADDQ         $0x00000200, BX
-	ADDQ         $0x10, AX
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, SI
+	ADDQ         $0x00000200, R8
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
 	JGE          loop
 
 rest:
-	ADDQ $0x04, SI
+	ADDQ $0x04, R9
 	JEQ  end
 
 single:
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	VBROADCASTSS (AX), Z14
+	VMOVUPS      (R8), Z12
+	VMOVUPS      64(R8), Z13
+	VBROADCASTSS (BX), Z14
 	LONG         $0x480ed262
 	WORD         $0xc452
 	LONG         $0x480ed262
 	WORD         $0xcd52
-	VBROADCASTSS (AX)(CX*1), Z14
+	VBROADCASTSS (BX)(SI*1), Z14
 	LONG         $0x480ed262
 	WORD         $0xd452
 	LONG         $0x480ed262
 	WORD         $0xdd52
-	VBROADCASTSS (AX)(CX*2), Z14
+	VBROADCASTSS (BX)(SI*2), Z14
 	LONG         $0x480ed262
 	WORD         $0xe452
 	LONG         $0x480ed262
 	WORD         $0xed52
-	VBROADCASTSS (DX), Z14
+	VBROADCASTSS (DI), Z14
 	LONG         $0x480ed262
 	WORD         $0xf452
 	LONG         $0x480ed262
 	WORD         $0xfd52
-	VBROADCASTSS (DX)(CX*1), Z14
+	VBROADCASTSS (DI)(SI*1), Z14
 	LONG         $0x480e5262
 	WORD         $0xc452
 	LONG         $0x480e5262
 	WORD         $0xcd52
-	VBROADCASTSS (DX)(CX*2), Z14
+	VBROADCASTSS (DI)(SI*2), Z14
 	LONG         $0x480e5262
 	WORD         $0xd452
 	LONG         $0x480e5262
 	WORD         $0xdd52
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, DX
-	DECQ         SI
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, DI
+	DECQ         R9
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z12, Z12, Z12
 	VMAXPS Z0, Z12, Z0
@@ -1239,7 +1319,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z13
 	VMULPS       Z13, Z0, Z14
@@ -1268,33 +1348,48 @@ leaky:
 	VMAXPS       Z11, Z14, Z11
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (DX)
-	VMOVUPS Z7, 64(DX)
-	VMOVUPS Z8, (DX)(CX*1)
-	VMOVUPS Z9, 64(DX)(CX*1)
-	VMOVUPS Z10, (DX)(CX*2)
-	VMOVUPS Z11, 64(DX)(CX*2)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, 64(DI)(SI*2)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000006, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000006, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm7AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm7AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm7AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm7AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1313,265 +1408,265 @@ TEXT ·gemm7AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
-	VMOVUPS (AX), Z10
-	VMOVUPS 64(AX), Z11
-	VMOVUPS (AX), Z12
-	VMOVUPS 64(AX), Z13
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS (BX)(CX*1), Z8
-	VMOVUPS 64(BX)(CX*1), Z9
-	VMOVUPS (BX)(CX*2), Z10
-	VMOVUPS 64(BX)(CX*2), Z11
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	VMOVUPS (R8)(SI*1), Z8
+	VMOVUPS 64(R8)(SI*1), Z9
+	VMOVUPS (R8)(SI*2), Z10
+	VMOVUPS 64(R8)(SI*2), Z11
+	VMOVUPS (DI), Z12
+	VMOVUPS 64(DI), Z13
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), BX
-	LEAQ (BX)(DX*1), DX
-	MOVQ b+24(FP), SI
-	MOVQ k+0(FP), DI
-	SUBQ $0x04, DI
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), R8
+	LEAQ (R8)(DI*1), DI
+	MOVQ b+32(FP), R9
+	MOVQ k+8(FP), R10
+	SUBQ $0x04, R10
 	JLT  rest
 
 loop:
-	VMOVUPS      (SI), Z14
-	VMOVUPS      64(SI), Z15
-	VBROADCASTSS (AX), Z16
-	LONG         $0x407ed262
-	WORD         $0xc652
-	LONG         $0x407ed262
-	WORD         $0xcf52
-	VBROADCASTSS (AX)(CX*1), Z16
-	LONG         $0x407ed262
-	WORD         $0xd652
-	LONG         $0x407ed262
-	WORD         $0xdf52
-	VBROADCASTSS (AX)(CX*2), Z16
-	LONG         $0x407ed262
-	WORD         $0xe652
-	LONG         $0x407ed262
-	WORD         $0xef52
+	VMOVUPS      (R9), Z14
+	VMOVUPS      64(R9), Z15
 	VBROADCASTSS (BX), Z16
 	LONG         $0x407ed262
+	WORD         $0xc652
+	LONG         $0x407ed262
+	WORD         $0xcf52
+	VBROADCASTSS (BX)(SI*1), Z16
+	LONG         $0x407ed262
+	WORD         $0xd652
+	LONG         $0x407ed262
+	WORD         $0xdf52
+	VBROADCASTSS (BX)(SI*2), Z16
+	LONG         $0x407ed262
+	WORD         $0xe652
+	LONG         $0x407ed262
+	WORD         $0xef52
+	VBROADCASTSS (R8), Z16
+	LONG         $0x407ed262
 	WORD         $0xf652
 	LONG         $0x407ed262
 	WORD         $0xff52
-	VBROADCASTSS (BX)(CX*1), Z16
+	VBROADCASTSS (R8)(SI*1), Z16
 	LONG         $0x407e5262
 	WORD         $0xc652
 	LONG         $0x407e5262
 	WORD         $0xcf52
-	VBROADCASTSS (BX)(CX*2), Z16
+	VBROADCASTSS (R8)(SI*2), Z16
 	LONG         $0x407e5262
 	WORD         $0xd652
 	LONG         $0x407e5262
 	WORD         $0xdf52
-	VBROADCASTSS (DX), Z16
+	VBROADCASTSS (DI), Z16
 	LONG         $0x407e5262
 	WORD         $0xe652
 	LONG         $0x407e5262
 	WORD         $0xef52
-	VMOVUPS      128(SI), Z14
-	VMOVUPS      192(SI), Z15
-	VBROADCASTSS 4(AX), Z16
-	LONG         $0x407ed262
-	WORD         $0xc652
-	LONG         $0x407ed262
-	WORD         $0xcf52
-	VBROADCASTSS 4(AX)(CX*1), Z16
-	LONG         $0x407ed262
-	WORD         $0xd652
-	LONG         $0x407ed262
-	WORD         $0xdf52
-	VBROADCASTSS 4(AX)(CX*2), Z16
-	LONG         $0x407ed262
-	WORD         $0xe652
-	LONG         $0x407ed262
-	WORD         $0xef52
+	VMOVUPS      128(R9), Z14
+	VMOVUPS      192(R9), Z15
 	VBROADCASTSS 4(BX), Z16
 	LONG         $0x407ed262
+	WORD         $0xc652
+	LONG         $0x407ed262
+	WORD         $0xcf52
+	VBROADCASTSS 4(BX)(SI*1), Z16
+	LONG         $0x407ed262
+	WORD         $0xd652
+	LONG         $0x407ed262
+	WORD         $0xdf52
+	VBROADCASTSS 4(BX)(SI*2), Z16
+	LONG         $0x407ed262
+	WORD         $0xe652
+	LONG         $0x407ed262
+	WORD         $0xef52
+	VBROADCASTSS 4(R8), Z16
+	LONG         $0x407ed262
 	WORD         $0xf652
 	LONG         $0x407ed262
 	WORD         $0xff52
-	VBROADCASTSS 4(BX)(CX*1), Z16
+	VBROADCASTSS 4(R8)(SI*1), Z16
 	LONG         $0x407e5262
 	WORD         $0xc652
 	LONG         $0x407e5262
 	WORD         $0xcf52
-	VBROADCASTSS 4(BX)(CX*2), Z16
+	VBROADCASTSS 4(R8)(SI*2), Z16
 	LONG         $0x407e5262
 	WORD         $0xd652
 	LONG         $0x407e5262
 	WORD         $0xdf52
-	VBROADCASTSS 4(DX), Z16
+	VBROADCASTSS 4(DI), Z16
 	LONG         $0x407e5262
 	WORD         $0xe652
 	LONG         $0x407e5262
 	WORD         $0xef52
-	VMOVUPS      256(SI), Z14
-	VMOVUPS      320(SI), Z15
-	VBROADCASTSS 8(AX), Z16
-	LONG         $0x407ed262
-	WORD         $0xc652
-	LONG         $0x407ed262
-	WORD         $0xcf52
-	VBROADCASTSS 8(AX)(CX*1), Z16
-	LONG         $0x407ed262
-	WORD         $0xd652
-	LONG         $0x407ed262
-	WORD         $0xdf52
-	VBROADCASTSS 8(AX)(CX*2), Z16
-	LONG         $0x407ed262
-	WORD         $0xe652
-	LONG         $0x407ed262
-	WORD         $0xef52
+	VMOVUPS      256(R9), Z14
+	VMOVUPS      320(R9), Z15
 	VBROADCASTSS 8(BX), Z16
 	LONG         $0x407ed262
+	WORD         $0xc652
+	LONG         $0x407ed262
+	WORD         $0xcf52
+	VBROADCASTSS 8(BX)(SI*1), Z16
+	LONG         $0x407ed262
+	WORD         $0xd652
+	LONG         $0x407ed262
+	WORD         $0xdf52
+	VBROADCASTSS 8(BX)(SI*2), Z16
+	LONG         $0x407ed262
+	WORD         $0xe652
+	LONG         $0x407ed262
+	WORD         $0xef52
+	VBROADCASTSS 8(R8), Z16
+	LONG         $0x407ed262
 	WORD         $0xf652
 	LONG         $0x407ed262
 	WORD         $0xff52
-	VBROADCASTSS 8(BX)(CX*1), Z16
+	VBROADCASTSS 8(R8)(SI*1), Z16
 	LONG         $0x407e5262
 	WORD         $0xc652
 	LONG         $0x407e5262
 	WORD         $0xcf52
-	VBROADCASTSS 8(BX)(CX*2), Z16
+	VBROADCASTSS 8(R8)(SI*2), Z16
 	LONG         $0x407e5262
 	WORD         $0xd652
 	LONG         $0x407e5262
 	WORD         $0xdf52
-	VBROADCASTSS 8(DX), Z16
+	VBROADCASTSS 8(DI), Z16
 	LONG         $0x407e5262
 	WORD         $0xe652
 	LONG         $0x407e5262
 	WORD         $0xef52
-	VMOVUPS      384(SI), Z14
-	VMOVUPS      448(SI), Z15
-	VBROADCASTSS 12(AX), Z16
-	LONG         $0x407ed262
-	WORD         $0xc652
-	LONG         $0x407ed262
-	WORD         $0xcf52
-	VBROADCASTSS 12(AX)(CX*1), Z16
-	LONG         $0x407ed262
-	WORD         $0xd652
-	LONG         $0x407ed262
-	WORD         $0xdf52
-	VBROADCASTSS 12(AX)(CX*2), Z16
-	LONG         $0x407ed262
-	WORD         $0xe652
-	LONG         $0x407ed262
-	WORD         $0xef52
+	VMOVUPS      384(R9), Z14
+	VMOVUPS      448(R9), Z15
 	VBROADCASTSS 12(BX), Z16
 	LONG         $0x407ed262
+	WORD         $0xc652
+	LONG         $0x407ed262
+	WORD         $0xcf52
+	VBROADCASTSS 12(BX)(SI*1), Z16
+	LONG         $0x407ed262
+	WORD         $0xd652
+	LONG         $0x407ed262
+	WORD         $0xdf52
+	VBROADCASTSS 12(BX)(SI*2), Z16
+	LONG         $0x407ed262
+	WORD         $0xe652
+	LONG         $0x407ed262
+	WORD         $0xef52
+	VBROADCASTSS 12(R8), Z16
+	LONG         $0x407ed262
 	WORD         $0xf652
 	LONG         $0x407ed262
 	WORD         $0xff52
-	VBROADCASTSS 12(BX)(CX*1), Z16
+	VBROADCASTSS 12(R8)(SI*1), Z16
 	LONG         $0x407e5262
 	WORD         $0xc652
 	LONG         $0x407e5262
 	WORD         $0xcf52
-	VBROADCASTSS 12(BX)(CX*2), Z16
+	VBROADCASTSS 12(R8)(SI*2), Z16
 	LONG         $0x407e5262
 	WORD         $0xd652
 	LONG         $0x407e5262
 	WORD         $0xdf52
-	VBROADCASTSS 12(DX), Z16
+	VBROADCASTSS 12(DI), Z16
 	LONG         $0x407e5262
 	WORD         $0xe652
 	LONG         $0x407e5262
 	WORD         $0xef52
-	ADDQ         $0x00000200, SI
-	ADDQ         $0x10, AX
+	ADDQ         $0x00000200, R9
 	ADDQ         $0x10, BX
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R10
 	JGE          loop
 
 rest:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R10
 	JEQ  end
 
 single:
-	VMOVUPS      (SI), Z14
-	VMOVUPS      64(SI), Z15
-	VBROADCASTSS (AX), Z16
+	VMOVUPS      (R9), Z14
+	VMOVUPS      64(R9), Z15
+	VBROADCASTSS (BX), Z16
 	LONG         $0x407ed262
 	WORD         $0xc652
 	LONG         $0x407ed262
 	WORD         $0xcf52
-	VBROADCASTSS (AX)(CX*1), Z16
+	VBROADCASTSS (BX)(SI*1), Z16
 	LONG         $0x407ed262
 	WORD         $0xd652
 	LONG         $0x407ed262
 	WORD         $0xdf52
-	VBROADCASTSS (AX)(CX*2), Z16
+	VBROADCASTSS (BX)(SI*2), Z16
 	LONG         $0x407ed262
 	WORD         $0xe652
 	LONG         $0x407ed262
 	WORD         $0xef52
-	VBROADCASTSS (BX), Z16
+	VBROADCASTSS (R8), Z16
 	LONG         $0x407ed262
 	WORD         $0xf652
 	LONG         $0x407ed262
 	WORD         $0xff52
-	VBROADCASTSS (BX)(CX*1), Z16
+	VBROADCASTSS (R8)(SI*1), Z16
 	LONG         $0x407e5262
 	WORD         $0xc652
 	LONG         $0x407e5262
 	WORD         $0xcf52
-	VBROADCASTSS (BX)(CX*2), Z16
+	VBROADCASTSS (R8)(SI*2), Z16
 	LONG         $0x407e5262
 	WORD         $0xd652
 	LONG         $0x407e5262
 	WORD         $0xdf52
-	VBROADCASTSS (DX), Z16
+	VBROADCASTSS (DI), Z16
 	LONG         $0x407e5262
 	WORD         $0xe652
 	LONG         $0x407e5262
 	WORD         $0xef52
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x04, AX
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x04, BX
-	ADDQ         $0x04, DX
-	DECQ         DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, DI
+	DECQ         R10
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z14, Z14, Z14
 	VMAXPS Z0, Z14, Z0
@@ -1591,7 +1686,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z15
 	VMULPS       Z15, Z0, Z16
@@ -1624,36 +1719,51 @@ leaky:
 	VMAXPS       Z13, Z16, Z13
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
-	VMOVUPS Z8, (BX)(CX*1)
-	VMOVUPS Z9, 64(BX)(CX*1)
-	VMOVUPS Z10, (BX)(CX*2)
-	VMOVUPS Z11, 64(BX)(CX*2)
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, 64(DX)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, (R8)(SI*1)
+	VMOVUPS Z9, 64(R8)(SI*1)
+	VMOVUPS Z10, (R8)(SI*2)
+	VMOVUPS Z11, 64(R8)(SI*2)
+	VMOVUPS Z12, (DI)
+	VMOVUPS Z13, 64(DI)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000007, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000007, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm8AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm8AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm8AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm8AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1674,294 +1784,294 @@ TEXT ·gemm8AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
-	VMOVUPS (AX), Z10
-	VMOVUPS 64(AX), Z11
-	VMOVUPS (AX), Z12
-	VMOVUPS 64(AX), Z13
-	VMOVUPS (AX), Z14
-	VMOVUPS 64(AX), Z15
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS (BX)(CX*1), Z8
-	VMOVUPS 64(BX)(CX*1), Z9
-	VMOVUPS (BX)(CX*2), Z10
-	VMOVUPS 64(BX)(CX*2), Z11
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
-	VMOVUPS (DX)(CX*1), Z14
-	VMOVUPS 64(DX)(CX*1), Z15
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	VMOVUPS (R8)(SI*1), Z8
+	VMOVUPS 64(R8)(SI*1), Z9
+	VMOVUPS (R8)(SI*2), Z10
+	VMOVUPS 64(R8)(SI*2), Z11
+	VMOVUPS (DI), Z12
+	VMOVUPS 64(DI), Z13
+	VMOVUPS (DI)(SI*1), Z14
+	VMOVUPS 64(DI)(SI*1), Z15
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), BX
-	LEAQ (BX)(DX*1), DX
-	MOVQ b+24(FP), SI
-	MOVQ k+0(FP), DI
-	SUBQ $0x04, DI
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), R8
+	LEAQ (R8)(DI*1), DI
+	MOVQ b+32(FP), R9
+	MOVQ k+8(FP), R10
+	SUBQ $0x04, R10
 	JLT  rest
 
 loop:
-	VMOVUPS      (SI), Z16
-	VMOVUPS      64(SI), Z17
-	VBROADCASTSS (AX), Z18
-	LONG         $0x406eb262
-	WORD         $0xc052
-	LONG         $0x406eb262
-	WORD         $0xc952
-	VBROADCASTSS (AX)(CX*1), Z18
-	LONG         $0x406eb262
-	WORD         $0xd052
-	LONG         $0x406eb262
-	WORD         $0xd952
-	VBROADCASTSS (AX)(CX*2), Z18
-	LONG         $0x406eb262
-	WORD         $0xe052
-	LONG         $0x406eb262
-	WORD         $0xe952
+	VMOVUPS      (R9), Z16
+	VMOVUPS      64(R9), Z17
 	VBROADCASTSS (BX), Z18
 	LONG         $0x406eb262
-	WORD         $0xf052
-	LONG         $0x406eb262
-	WORD         $0xf952
-	VBROADCASTSS (BX)(CX*1), Z18
-	LONG         $0x406e3262
-	WORD         $0xc052
-	LONG         $0x406e3262
-	WORD         $0xc952
-	VBROADCASTSS (BX)(CX*2), Z18
-	LONG         $0x406e3262
-	WORD         $0xd052
-	LONG         $0x406e3262
-	WORD         $0xd952
-	VBROADCASTSS (DX), Z18
-	LONG         $0x406e3262
-	WORD         $0xe052
-	LONG         $0x406e3262
-	WORD         $0xe952
-	VBROADCASTSS (DX)(CX*1), Z18
-	LONG         $0x406e3262
-	WORD         $0xf052
-	LONG         $0x406e3262
-	WORD         $0xf952
-	VMOVUPS      128(SI), Z16
-	VMOVUPS      192(SI), Z17
-	VBROADCASTSS 4(AX), Z18
-	LONG         $0x406eb262
 	WORD         $0xc052
 	LONG         $0x406eb262
 	WORD         $0xc952
-	VBROADCASTSS 4(AX)(CX*1), Z18
+	VBROADCASTSS (BX)(SI*1), Z18
 	LONG         $0x406eb262
 	WORD         $0xd052
 	LONG         $0x406eb262
 	WORD         $0xd952
-	VBROADCASTSS 4(AX)(CX*2), Z18
+	VBROADCASTSS (BX)(SI*2), Z18
 	LONG         $0x406eb262
 	WORD         $0xe052
 	LONG         $0x406eb262
 	WORD         $0xe952
+	VBROADCASTSS (R8), Z18
+	LONG         $0x406eb262
+	WORD         $0xf052
+	LONG         $0x406eb262
+	WORD         $0xf952
+	VBROADCASTSS (R8)(SI*1), Z18
+	LONG         $0x406e3262
+	WORD         $0xc052
+	LONG         $0x406e3262
+	WORD         $0xc952
+	VBROADCASTSS (R8)(SI*2), Z18
+	LONG         $0x406e3262
+	WORD         $0xd052
+	LONG         $0x406e3262
+	WORD         $0xd952
+	VBROADCASTSS (DI), Z18
+	LONG         $0x406e3262
+	WORD         $0xe052
+	LONG         $0x406e3262
+	WORD         $0xe952
+	VBROADCASTSS (DI)(SI*1), Z18
+	LONG         $0x406e3262
+	WORD         $0xf052
+	LONG         $0x406e3262
+	WORD         $0xf952
+	VMOVUPS      128(R9), Z16
+	VMOVUPS      192(R9), Z17
 	VBROADCASTSS 4(BX), Z18
 	LONG         $0x406eb262
-	WORD         $0xf052
-	LONG         $0x406eb262
-	WORD         $0xf952
-	VBROADCASTSS 4(BX)(CX*1), Z18
-	LONG         $0x406e3262
-	WORD         $0xc052
-	LONG         $0x406e3262
-	WORD         $0xc952
-	VBROADCASTSS 4(BX)(CX*2), Z18
-	LONG         $0x406e3262
-	WORD         $0xd052
-	LONG         $0x406e3262
-	WORD         $0xd952
-	VBROADCASTSS 4(DX), Z18
-	LONG         $0x406e3262
-	WORD         $0xe052
-	LONG         $0x406e3262
-	WORD         $0xe952
-	VBROADCASTSS 4(DX)(CX*1), Z18
-	LONG         $0x406e3262
-	WORD         $0xf052
-	LONG         $0x406e3262
-	WORD         $0xf952
-	VMOVUPS      256(SI), Z16
-	VMOVUPS      320(SI), Z17
-	VBROADCASTSS 8(AX), Z18
-	LONG         $0x406eb262
 	WORD         $0xc052
 	LONG         $0x406eb262
 	WORD         $0xc952
-	VBROADCASTSS 8(AX)(CX*1), Z18
+	VBROADCASTSS 4(BX)(SI*1), Z18
 	LONG         $0x406eb262
 	WORD         $0xd052
 	LONG         $0x406eb262
 	WORD         $0xd952
-	VBROADCASTSS 8(AX)(CX*2), Z18
+	VBROADCASTSS 4(BX)(SI*2), Z18
 	LONG         $0x406eb262
 	WORD         $0xe052
 	LONG         $0x406eb262
 	WORD         $0xe952
+	VBROADCASTSS 4(R8), Z18
+	LONG         $0x406eb262
+	WORD         $0xf052
+	LONG         $0x406eb262
+	WORD         $0xf952
+	VBROADCASTSS 4(R8)(SI*1), Z18
+	LONG         $0x406e3262
+	WORD         $0xc052
+	LONG         $0x406e3262
+	WORD         $0xc952
+	VBROADCASTSS 4(R8)(SI*2), Z18
+	LONG         $0x406e3262
+	WORD         $0xd052
+	LONG         $0x406e3262
+	WORD         $0xd952
+	VBROADCASTSS 4(DI), Z18
+	LONG         $0x406e3262
+	WORD         $0xe052
+	LONG         $0x406e3262
+	WORD         $0xe952
+	VBROADCASTSS 4(DI)(SI*1), Z18
+	LONG         $0x406e3262
+	WORD         $0xf052
+	LONG         $0x406e3262
+	WORD         $0xf952
+	VMOVUPS      256(R9), Z16
+	VMOVUPS      320(R9), Z17
 	VBROADCASTSS 8(BX), Z18
 	LONG         $0x406eb262
-	WORD         $0xf052
-	LONG         $0x406eb262
-	WORD         $0xf952
-	VBROADCASTSS 8(BX)(CX*1), Z18
-	LONG         $0x406e3262
-	WORD         $0xc052
-	LONG         $0x406e3262
-	WORD         $0xc952
-	VBROADCASTSS 8(BX)(CX*2), Z18
-	LONG         $0x406e3262
-	WORD         $0xd052
-	LONG         $0x406e3262
-	WORD         $0xd952
-	VBROADCASTSS 8(DX), Z18
-	LONG         $0x406e3262
-	WORD         $0xe052
-	LONG         $0x406e3262
-	WORD         $0xe952
-	VBROADCASTSS 8(DX)(CX*1), Z18
-	LONG         $0x406e3262
-	WORD         $0xf052
-	LONG         $0x406e3262
-	WORD         $0xf952
-	VMOVUPS      384(SI), Z16
-	VMOVUPS      448(SI), Z17
-	VBROADCASTSS 12(AX), Z18
-	LONG         $0x406eb262
 	WORD         $0xc052
 	LONG         $0x406eb262
 	WORD         $0xc952
-	VBROADCASTSS 12(AX)(CX*1), Z18
+	VBROADCASTSS 8(BX)(SI*1), Z18
 	LONG         $0x406eb262
 	WORD         $0xd052
 	LONG         $0x406eb262
 	WORD         $0xd952
-	VBROADCASTSS 12(AX)(CX*2), Z18
+	VBROADCASTSS 8(BX)(SI*2), Z18
 	LONG         $0x406eb262
 	WORD         $0xe052
 	LONG         $0x406eb262
 	WORD         $0xe952
+	VBROADCASTSS 8(R8), Z18
+	LONG         $0x406eb262
+	WORD         $0xf052
+	LONG         $0x406eb262
+	WORD         $0xf952
+	VBROADCASTSS 8(R8)(SI*1), Z18
+	LONG         $0x406e3262
+	WORD         $0xc052
+	LONG         $0x406e3262
+	WORD         $0xc952
+	VBROADCASTSS 8(R8)(SI*2), Z18
+	LONG         $0x406e3262
+	WORD         $0xd052
+	LONG         $0x406e3262
+	WORD         $0xd952
+	VBROADCASTSS 8(DI), Z18
+	LONG         $0x406e3262
+	WORD         $0xe052
+	LONG         $0x406e3262
+	WORD         $0xe952
+	VBROADCASTSS 8(DI)(SI*1), Z18
+	LONG         $0x406e3262
+	WORD         $0xf052
+	LONG         $0x406e3262
+	WORD         $0xf952
+	VMOVUPS      384(R9), Z16
+	VMOVUPS      448(R9), Z17
 	VBROADCASTSS 12(BX), Z18
 	LONG         $0x406eb262
+	WORD         $0xc052
+	LONG         $0x406eb262
+	WORD         $0xc952
+	VBROADCASTSS 12(BX)(SI*1), Z18
+	LONG         $0x406eb262
+	WORD         $0xd052
+	LONG         $0x406eb262
+	WORD         $0xd952
+	VBROADCASTSS 12(BX)(SI*2), Z18
+	LONG         $0x406eb262
+	WORD         $0xe052
+	LONG         $0x406eb262
+	WORD         $0xe952
+	VBROADCASTSS 12(R8), Z18
+	LONG         $0x406eb262
 	WORD         $0xf052
 	LONG         $0x406eb262
 	WORD         $0xf952
-	VBROADCASTSS 12(BX)(CX*1), Z18
+	VBROADCASTSS 12(R8)(SI*1), Z18
 	LONG         $0x406e3262
 	WORD         $0xc052
 	LONG         $0x406e3262
 	WORD         $0xc952
-	VBROADCASTSS 12(BX)(CX*2), Z18
+	VBROADCASTSS 12(R8)(SI*2), Z18
 	LONG         $0x406e3262
 	WORD         $0xd052
 	LONG         $0x406e3262
 	WORD         $0xd952
-	VBROADCASTSS 12(DX), Z18
+	VBROADCASTSS 12(DI), Z18
 	LONG         $0x406e3262
 	WORD         $0xe052
 	LONG         $0x406e3262
 	WORD         $0xe952
-	VBROADCASTSS 12(DX)(CX*1), Z18
+	VBROADCASTSS 12(DI)(SI*1), Z18
 	LONG         $0x406e3262
 	WORD         $0xf052
 	LONG         $0x406e3262
 	WORD         $0xf952
-	ADDQ         $0x00000200, SI
-	ADDQ         $0x10, AX
+	ADDQ         $0x00000200, R9
 	ADDQ         $0x10, BX
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R10
 	JGE          loop
 
 rest:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R10
 	JEQ  end
 
 single:
-	VMOVUPS      (SI), Z16
-	VMOVUPS      64(SI), Z17
-	VBROADCASTSS (AX), Z18
-	LONG         $0x406eb262
-	WORD         $0xc052
-	LONG         $0x406eb262
-	WORD         $0xc952
-	VBROADCASTSS (AX)(CX*1), Z18
-	LONG         $0x406eb262
-	WORD         $0xd052
-	LONG         $0x406eb262
-	WORD         $0xd952
-	VBROADCASTSS (AX)(CX*2), Z18
-	LONG         $0x406eb262
-	WORD         $0xe052
-	LONG         $0x406eb262
-	WORD         $0xe952
+	VMOVUPS      (R9), Z16
+	VMOVUPS      64(R9), Z17
 	VBROADCASTSS (BX), Z18
 	LONG         $0x406eb262
+	WORD         $0xc052
+	LONG         $0x406eb262
+	WORD         $0xc952
+	VBROADCASTSS (BX)(SI*1), Z18
+	LONG         $0x406eb262
+	WORD         $0xd052
+	LONG         $0x406eb262
+	WORD         $0xd952
+	VBROADCASTSS (BX)(SI*2), Z18
+	LONG         $0x406eb262
+	WORD         $0xe052
+	LONG         $0x406eb262
+	WORD         $0xe952
+	VBROADCASTSS (R8), Z18
+	LONG         $0x406eb262
 	WORD         $0xf052
 	LONG         $0x406eb262
 	WORD         $0xf952
-	VBROADCASTSS (BX)(CX*1), Z18
+	VBROADCASTSS (R8)(SI*1), Z18
 	LONG         $0x406e3262
 	WORD         $0xc052
 	LONG         $0x406e3262
 	WORD         $0xc952
-	VBROADCASTSS (BX)(CX*2), Z18
+	VBROADCASTSS (R8)(SI*2), Z18
 	LONG         $0x406e3262
 	WORD         $0xd052
 	LONG         $0x406e3262
 	WORD         $0xd952
-	VBROADCASTSS (DX), Z18
+	VBROADCASTSS (DI), Z18
 	LONG         $0x406e3262
 	WORD         $0xe052
 	LONG         $0x406e3262
 	WORD         $0xe952
-	VBROADCASTSS (DX)(CX*1), Z18
+	VBROADCASTSS (DI)(SI*1), Z18
 	LONG         $0x406e3262
 	WORD         $0xf052
 	LONG         $0x406e3262
 	WORD         $0xf952
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x04, AX
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x04, BX
-	ADDQ         $0x04, DX
-	DECQ         DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, DI
+	DECQ         R10
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
@@ -1983,7 +2093,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z17
 	VMULPS       Z17, Z0, Z18
@@ -2020,38 +2130,53 @@ leaky:
 	VMAXPS       Z15, Z18, Z15
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
-	VMOVUPS Z8, (BX)(CX*1)
-	VMOVUPS Z9, 64(BX)(CX*1)
-	VMOVUPS Z10, (BX)(CX*2)
-	VMOVUPS Z11, 64(BX)(CX*2)
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, 64(DX)
-	VMOVUPS Z14, (DX)(CX*1)
-	VMOVUPS Z15, 64(DX)(CX*1)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, (R8)(SI*1)
+	VMOVUPS Z9, 64(R8)(SI*1)
+	VMOVUPS Z10, (R8)(SI*2)
+	VMOVUPS Z11, 64(R8)(SI*2)
+	VMOVUPS Z12, (DI)
+	VMOVUPS Z13, 64(DI)
+	VMOVUPS Z14, (DI)(SI*1)
+	VMOVUPS Z15, 64(DI)(SI*1)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000008, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000008, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm9AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm9AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm9AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm9AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2074,323 +2199,323 @@ TEXT ·gemm9AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
-	VMOVUPS (AX), Z10
-	VMOVUPS 64(AX), Z11
-	VMOVUPS (AX), Z12
-	VMOVUPS 64(AX), Z13
-	VMOVUPS (AX), Z14
-	VMOVUPS 64(AX), Z15
-	VMOVUPS (AX), Z16
-	VMOVUPS 64(AX), Z17
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	VMOVUPS (BX), Z16
+	VMOVUPS 64(BX), Z17
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS (BX)(CX*1), Z8
-	VMOVUPS 64(BX)(CX*1), Z9
-	VMOVUPS (BX)(CX*2), Z10
-	VMOVUPS 64(BX)(CX*2), Z11
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
-	VMOVUPS (DX)(CX*1), Z14
-	VMOVUPS 64(DX)(CX*1), Z15
-	VMOVUPS (DX)(CX*2), Z16
-	VMOVUPS 64(DX)(CX*2), Z17
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	VMOVUPS (R8)(SI*1), Z8
+	VMOVUPS 64(R8)(SI*1), Z9
+	VMOVUPS (R8)(SI*2), Z10
+	VMOVUPS 64(R8)(SI*2), Z11
+	VMOVUPS (DI), Z12
+	VMOVUPS 64(DI), Z13
+	VMOVUPS (DI)(SI*1), Z14
+	VMOVUPS 64(DI)(SI*1), Z15
+	VMOVUPS (DI)(SI*2), Z16
+	VMOVUPS 64(DI)(SI*2), Z17
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), BX
-	LEAQ (BX)(DX*1), DX
-	MOVQ b+24(FP), SI
-	MOVQ k+0(FP), DI
-	SUBQ $0x04, DI
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), R8
+	LEAQ (R8)(DI*1), DI
+	MOVQ b+32(FP), R9
+	MOVQ k+8(FP), R10
+	SUBQ $0x04, R10
 	JLT  rest
 
 loop:
-	VMOVUPS      (SI), Z18
-	VMOVUPS      64(SI), Z19
-	VBROADCASTSS (AX), Z20
-	LONG         $0x405eb262
-	WORD         $0xc252
-	LONG         $0x405eb262
-	WORD         $0xcb52
-	VBROADCASTSS (AX)(CX*1), Z20
-	LONG         $0x405eb262
-	WORD         $0xd252
-	LONG         $0x405eb262
-	WORD         $0xdb52
-	VBROADCASTSS (AX)(CX*2), Z20
-	LONG         $0x405eb262
-	WORD         $0xe252
-	LONG         $0x405eb262
-	WORD         $0xeb52
+	VMOVUPS      (R9), Z18
+	VMOVUPS      64(R9), Z19
 	VBROADCASTSS (BX), Z20
 	LONG         $0x405eb262
-	WORD         $0xf252
-	LONG         $0x405eb262
-	WORD         $0xfb52
-	VBROADCASTSS (BX)(CX*1), Z20
-	LONG         $0x405e3262
-	WORD         $0xc252
-	LONG         $0x405e3262
-	WORD         $0xcb52
-	VBROADCASTSS (BX)(CX*2), Z20
-	LONG         $0x405e3262
-	WORD         $0xd252
-	LONG         $0x405e3262
-	WORD         $0xdb52
-	VBROADCASTSS (DX), Z20
-	LONG         $0x405e3262
-	WORD         $0xe252
-	LONG         $0x405e3262
-	WORD         $0xeb52
-	VBROADCASTSS (DX)(CX*1), Z20
-	LONG         $0x405e3262
-	WORD         $0xf252
-	LONG         $0x405e3262
-	WORD         $0xfb52
-	VBROADCASTSS (DX)(CX*2), Z20
-	LONG         $0x405ea262
-	WORD         $0xc252
-	LONG         $0x405ea262
-	WORD         $0xcb52
-	VMOVUPS      128(SI), Z18
-	VMOVUPS      192(SI), Z19
-	VBROADCASTSS 4(AX), Z20
-	LONG         $0x405eb262
 	WORD         $0xc252
 	LONG         $0x405eb262
 	WORD         $0xcb52
-	VBROADCASTSS 4(AX)(CX*1), Z20
+	VBROADCASTSS (BX)(SI*1), Z20
 	LONG         $0x405eb262
 	WORD         $0xd252
 	LONG         $0x405eb262
 	WORD         $0xdb52
-	VBROADCASTSS 4(AX)(CX*2), Z20
+	VBROADCASTSS (BX)(SI*2), Z20
 	LONG         $0x405eb262
 	WORD         $0xe252
 	LONG         $0x405eb262
 	WORD         $0xeb52
+	VBROADCASTSS (R8), Z20
+	LONG         $0x405eb262
+	WORD         $0xf252
+	LONG         $0x405eb262
+	WORD         $0xfb52
+	VBROADCASTSS (R8)(SI*1), Z20
+	LONG         $0x405e3262
+	WORD         $0xc252
+	LONG         $0x405e3262
+	WORD         $0xcb52
+	VBROADCASTSS (R8)(SI*2), Z20
+	LONG         $0x405e3262
+	WORD         $0xd252
+	LONG         $0x405e3262
+	WORD         $0xdb52
+	VBROADCASTSS (DI), Z20
+	LONG         $0x405e3262
+	WORD         $0xe252
+	LONG         $0x405e3262
+	WORD         $0xeb52
+	VBROADCASTSS (DI)(SI*1), Z20
+	LONG         $0x405e3262
+	WORD         $0xf252
+	LONG         $0x405e3262
+	WORD         $0xfb52
+	VBROADCASTSS (DI)(SI*2), Z20
+	LONG         $0x405ea262
+	WORD         $0xc252
+	LONG         $0x405ea262
+	WORD         $0xcb52
+	VMOVUPS      128(R9), Z18
+	VMOVUPS      192(R9), Z19
 	VBROADCASTSS 4(BX), Z20
 	LONG         $0x405eb262
-	WORD         $0xf252
-	LONG         $0x405eb262
-	WORD         $0xfb52
-	VBROADCASTSS 4(BX)(CX*1), Z20
-	LONG         $0x405e3262
-	WORD         $0xc252
-	LONG         $0x405e3262
-	WORD         $0xcb52
-	VBROADCASTSS 4(BX)(CX*2), Z20
-	LONG         $0x405e3262
-	WORD         $0xd252
-	LONG         $0x405e3262
-	WORD         $0xdb52
-	VBROADCASTSS 4(DX), Z20
-	LONG         $0x405e3262
-	WORD         $0xe252
-	LONG         $0x405e3262
-	WORD         $0xeb52
-	VBROADCASTSS 4(DX)(CX*1), Z20
-	LONG         $0x405e3262
-	WORD         $0xf252
-	LONG         $0x405e3262
-	WORD         $0xfb52
-	VBROADCASTSS 4(DX)(CX*2), Z20
-	LONG         $0x405ea262
-	WORD         $0xc252
-	LONG         $0x405ea262
-	WORD         $0xcb52
-	VMOVUPS      256(SI), Z18
-	VMOVUPS      320(SI), Z19
-	VBROADCASTSS 8(AX), Z20
-	LONG         $0x405eb262
 	WORD         $0xc252
 	LONG         $0x405eb262
 	WORD         $0xcb52
-	VBROADCASTSS 8(AX)(CX*1), Z20
+	VBROADCASTSS 4(BX)(SI*1), Z20
 	LONG         $0x405eb262
 	WORD         $0xd252
 	LONG         $0x405eb262
 	WORD         $0xdb52
-	VBROADCASTSS 8(AX)(CX*2), Z20
+	VBROADCASTSS 4(BX)(SI*2), Z20
 	LONG         $0x405eb262
 	WORD         $0xe252
 	LONG         $0x405eb262
 	WORD         $0xeb52
+	VBROADCASTSS 4(R8), Z20
+	LONG         $0x405eb262
+	WORD         $0xf252
+	LONG         $0x405eb262
+	WORD         $0xfb52
+	VBROADCASTSS 4(R8)(SI*1), Z20
+	LONG         $0x405e3262
+	WORD         $0xc252
+	LONG         $0x405e3262
+	WORD         $0xcb52
+	VBROADCASTSS 4(R8)(SI*2), Z20
+	LONG         $0x405e3262
+	WORD         $0xd252
+	LONG         $0x405e3262
+	WORD         $0xdb52
+	VBROADCASTSS 4(DI), Z20
+	LONG         $0x405e3262
+	WORD         $0xe252
+	LONG         $0x405e3262
+	WORD         $0xeb52
+	VBROADCASTSS 4(DI)(SI*1), Z20
+	LONG         $0x405e3262
+	WORD         $0xf252
+	LONG         $0x405e3262
+	WORD         $0xfb52
+	VBROADCASTSS 4(DI)(SI*2), Z20
+	LONG         $0x405ea262
+	WORD         $0xc252
+	LONG         $0x405ea262
+	WORD         $0xcb52
+	VMOVUPS      256(R9), Z18
+	VMOVUPS      320(R9), Z19
 	VBROADCASTSS 8(BX), Z20
 	LONG         $0x405eb262
-	WORD         $0xf252
-	LONG         $0x405eb262
-	WORD         $0xfb52
-	VBROADCASTSS 8(BX)(CX*1), Z20
-	LONG         $0x405e3262
-	WORD         $0xc252
-	LONG         $0x405e3262
-	WORD         $0xcb52
-	VBROADCASTSS 8(BX)(CX*2), Z20
-	LONG         $0x405e3262
-	WORD         $0xd252
-	LONG         $0x405e3262
-	WORD         $0xdb52
-	VBROADCASTSS 8(DX), Z20
-	LONG         $0x405e3262
-	WORD         $0xe252
-	LONG         $0x405e3262
-	WORD         $0xeb52
-	VBROADCASTSS 8(DX)(CX*1), Z20
-	LONG         $0x405e3262
-	WORD         $0xf252
-	LONG         $0x405e3262
-	WORD         $0xfb52
-	VBROADCASTSS 8(DX)(CX*2), Z20
-	LONG         $0x405ea262
-	WORD         $0xc252
-	LONG         $0x405ea262
-	WORD         $0xcb52
-	VMOVUPS      384(SI), Z18
-	VMOVUPS      448(SI), Z19
-	VBROADCASTSS 12(AX), Z20
-	LONG         $0x405eb262
 	WORD         $0xc252
 	LONG         $0x405eb262
 	WORD         $0xcb52
-	VBROADCASTSS 12(AX)(CX*1), Z20
+	VBROADCASTSS 8(BX)(SI*1), Z20
 	LONG         $0x405eb262
 	WORD         $0xd252
 	LONG         $0x405eb262
 	WORD         $0xdb52
-	VBROADCASTSS 12(AX)(CX*2), Z20
+	VBROADCASTSS 8(BX)(SI*2), Z20
 	LONG         $0x405eb262
 	WORD         $0xe252
 	LONG         $0x405eb262
 	WORD         $0xeb52
+	VBROADCASTSS 8(R8), Z20
+	LONG         $0x405eb262
+	WORD         $0xf252
+	LONG         $0x405eb262
+	WORD         $0xfb52
+	VBROADCASTSS 8(R8)(SI*1), Z20
+	LONG         $0x405e3262
+	WORD         $0xc252
+	LONG         $0x405e3262
+	WORD         $0xcb52
+	VBROADCASTSS 8(R8)(SI*2), Z20
+	LONG         $0x405e3262
+	WORD         $0xd252
+	LONG         $0x405e3262
+	WORD         $0xdb52
+	VBROADCASTSS 8(DI), Z20
+	LONG         $0x405e3262
+	WORD         $0xe252
+	LONG         $0x405e3262
+	WORD         $0xeb52
+	VBROADCASTSS 8(DI)(SI*1), Z20
+	LONG         $0x405e3262
+	WORD         $0xf252
+	LONG         $0x405e3262
+	WORD         $0xfb52
+	VBROADCASTSS 8(DI)(SI*2), Z20
+	LONG         $0x405ea262
+	WORD         $0xc252
+	LONG         $0x405ea262
+	WORD         $0xcb52
+	VMOVUPS      384(R9), Z18
+	VMOVUPS      448(R9), Z19
 	VBROADCASTSS 12(BX), Z20
 	LONG         $0x405eb262
+	WORD         $0xc252
+	LONG         $0x405eb262
+	WORD         $0xcb52
+	VBROADCASTSS 12(BX)(SI*1), Z20
+	LONG         $0x405eb262
+	WORD         $0xd252
+	LONG         $0x405eb262
+	WORD         $0xdb52
+	VBROADCASTSS 12(BX)(SI*2), Z20
+	LONG         $0x405eb262
+	WORD         $0xe252
+	LONG         $0x405eb262
+	WORD         $0xeb52
+	VBROADCASTSS 12(R8), Z20
+	LONG         $0x405eb262
 	WORD         $0xf252
 	LONG         $0x405eb262
 	WORD         $0xfb52
-	VBROADCASTSS 12(BX)(CX*1), Z20
+	VBROADCASTSS 12(R8)(SI*1), Z20
 	LONG         $0x405e3262
 	WORD         $0xc252
 	LONG         $0x405e3262
 	WORD         $0xcb52
-	VBROADCASTSS 12(BX)(CX*2), Z20
+	VBROADCASTSS 12(R8)(SI*2), Z20
 	LONG         $0x405e3262
 	WORD         $0xd252
 	LONG         $0x405e3262
 	WORD         $0xdb52
-	VBROADCASTSS 12(DX), Z20
+	VBROADCASTSS 12(DI), Z20
 	LONG         $0x405e3262
 	WORD         $0xe252
 	LONG         $0x405e3262
 	WORD         $0xeb52
-	VBROADCASTSS 12(DX)(CX*1), Z20
+	VBROADCASTSS 12(DI)(SI*1), Z20
 	LONG         $0x405e3262
 	WORD         $0xf252
 	LONG         $0x405e3262
 	WORD         $0xfb52
-	VBROADCASTSS 12(DX)(CX*2), Z20
+	VBROADCASTSS 12(DI)(SI*2), Z20
 	LONG         $0x405ea262
 	WORD         $0xc252
 	LONG         $0x405ea262
 	WORD         $0xcb52
-	ADDQ         $0x00000200, SI
-	ADDQ         $0x10, AX
+	ADDQ         $0x00000200, R9
 	ADDQ         $0x10, BX
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R10
 	JGE          loop
 
 rest:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R10
 	JEQ  end
 
 single:
-	VMOVUPS      (SI), Z18
-	VMOVUPS      64(SI), Z19
-	VBROADCASTSS (AX), Z20
-	LONG         $0x405eb262
-	WORD         $0xc252
-	LONG         $0x405eb262
-	WORD         $0xcb52
-	VBROADCASTSS (AX)(CX*1), Z20
-	LONG         $0x405eb262
-	WORD         $0xd252
-	LONG         $0x405eb262
-	WORD         $0xdb52
-	VBROADCASTSS (AX)(CX*2), Z20
-	LONG         $0x405eb262
-	WORD         $0xe252
-	LONG         $0x405eb262
-	WORD         $0xeb52
+	VMOVUPS      (R9), Z18
+	VMOVUPS      64(R9), Z19
 	VBROADCASTSS (BX), Z20
 	LONG         $0x405eb262
+	WORD         $0xc252
+	LONG         $0x405eb262
+	WORD         $0xcb52
+	VBROADCASTSS (BX)(SI*1), Z20
+	LONG         $0x405eb262
+	WORD         $0xd252
+	LONG         $0x405eb262
+	WORD         $0xdb52
+	VBROADCASTSS (BX)(SI*2), Z20
+	LONG         $0x405eb262
+	WORD         $0xe252
+	LONG         $0x405eb262
+	WORD         $0xeb52
+	VBROADCASTSS (R8), Z20
+	LONG         $0x405eb262
 	WORD         $0xf252
 	LONG         $0x405eb262
 	WORD         $0xfb52
-	VBROADCASTSS (BX)(CX*1), Z20
+	VBROADCASTSS (R8)(SI*1), Z20
 	LONG         $0x405e3262
 	WORD         $0xc252
 	LONG         $0x405e3262
 	WORD         $0xcb52
-	VBROADCASTSS (BX)(CX*2), Z20
+	VBROADCASTSS (R8)(SI*2), Z20
 	LONG         $0x405e3262
 	WORD         $0xd252
 	LONG         $0x405e3262
 	WORD         $0xdb52
-	VBROADCASTSS (DX), Z20
+	VBROADCASTSS (DI), Z20
 	LONG         $0x405e3262
 	WORD         $0xe252
 	LONG         $0x405e3262
 	WORD         $0xeb52
-	VBROADCASTSS (DX)(CX*1), Z20
+	VBROADCASTSS (DI)(SI*1), Z20
 	LONG         $0x405e3262
 	WORD         $0xf252
 	LONG         $0x405e3262
 	WORD         $0xfb52
-	VBROADCASTSS (DX)(CX*2), Z20
+	VBROADCASTSS (DI)(SI*2), Z20
 	LONG         $0x405ea262
 	WORD         $0xc252
 	LONG         $0x405ea262
 	WORD         $0xcb52
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x04, AX
+	ADDQ         $0x00000080, R9
 	ADDQ         $0x04, BX
-	ADDQ         $0x04, DX
-	DECQ         DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, DI
+	DECQ         R10
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z18, Z18, Z18
 	VMAXPS Z0, Z18, Z0
@@ -2414,7 +2539,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z19
 	VMULPS       Z19, Z0, Z20
@@ -2455,40 +2580,55 @@ leaky:
 	VMAXPS       Z17, Z20, Z17
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
-	VMOVUPS Z8, (BX)(CX*1)
-	VMOVUPS Z9, 64(BX)(CX*1)
-	VMOVUPS Z10, (BX)(CX*2)
-	VMOVUPS Z11, 64(BX)(CX*2)
-	VMOVUPS Z12, (DX)
-	VMOVUPS Z13, 64(DX)
-	VMOVUPS Z14, (DX)(CX*1)
-	VMOVUPS Z15, 64(DX)(CX*1)
-	VMOVUPS Z16, (DX)(CX*2)
-	VMOVUPS Z17, 64(DX)(CX*2)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, (R8)(SI*1)
+	VMOVUPS Z9, 64(R8)(SI*1)
+	VMOVUPS Z10, (R8)(SI*2)
+	VMOVUPS Z11, 64(R8)(SI*2)
+	VMOVUPS Z12, (DI)
+	VMOVUPS Z13, 64(DI)
+	VMOVUPS Z14, (DI)(SI*1)
+	VMOVUPS Z15, 64(DI)(SI*1)
+	VMOVUPS Z16, (DI)(SI*2)
+	VMOVUPS Z17, 64(DI)(SI*2)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000009, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x00000009, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm10AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm10AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm10AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm10AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2513,356 +2653,356 @@ TEXT ·gemm10AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
-	VMOVUPS (AX), Z10
-	VMOVUPS 64(AX), Z11
-	VMOVUPS (AX), Z12
-	VMOVUPS 64(AX), Z13
-	VMOVUPS (AX), Z14
-	VMOVUPS 64(AX), Z15
-	VMOVUPS (AX), Z16
-	VMOVUPS 64(AX), Z17
-	VMOVUPS (AX), Z18
-	VMOVUPS 64(AX), Z19
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	VMOVUPS (BX), Z16
+	VMOVUPS 64(BX), Z17
+	VMOVUPS (BX), Z18
+	VMOVUPS 64(BX), Z19
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), SI
-	LEAQ    (SI)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS (BX)(CX*1), Z8
-	VMOVUPS 64(BX)(CX*1), Z9
-	VMOVUPS (BX)(CX*2), Z10
-	VMOVUPS 64(BX)(CX*2), Z11
-	VMOVUPS (SI), Z12
-	VMOVUPS 64(SI), Z13
-	VMOVUPS (SI)(CX*1), Z14
-	VMOVUPS 64(SI)(CX*1), Z15
-	VMOVUPS (SI)(CX*2), Z16
-	VMOVUPS 64(SI)(CX*2), Z17
-	VMOVUPS (DX), Z18
-	VMOVUPS 64(DX), Z19
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), R9
+	LEAQ    (R9)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	VMOVUPS (R8)(SI*1), Z8
+	VMOVUPS 64(R8)(SI*1), Z9
+	VMOVUPS (R8)(SI*2), Z10
+	VMOVUPS 64(R8)(SI*2), Z11
+	VMOVUPS (R9), Z12
+	VMOVUPS 64(R9), Z13
+	VMOVUPS (R9)(SI*1), Z14
+	VMOVUPS 64(R9)(SI*1), Z15
+	VMOVUPS (R9)(SI*2), Z16
+	VMOVUPS 64(R9)(SI*2), Z17
+	VMOVUPS (DI), Z18
+	VMOVUPS 64(DI), Z19
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), BX
-	LEAQ (BX)(DX*1), SI
-	LEAQ (SI)(DX*1), DX
-	MOVQ b+24(FP), DI
-	MOVQ k+0(FP), R8
-	SUBQ $0x04, R8
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), R8
+	LEAQ (R8)(DI*1), R9
+	LEAQ (R9)(DI*1), DI
+	MOVQ b+32(FP), R10
+	MOVQ k+8(FP), R11
+	SUBQ $0x04, R11
 	JLT  rest
 
 loop:
-	VMOVUPS      (DI), Z20
-	VMOVUPS      64(DI), Z21
-	VBROADCASTSS (AX), Z22
-	LONG         $0x404eb262
-	WORD         $0xc452
-	LONG         $0x404eb262
-	WORD         $0xcd52
-	VBROADCASTSS (AX)(CX*1), Z22
-	LONG         $0x404eb262
-	WORD         $0xd452
-	LONG         $0x404eb262
-	WORD         $0xdd52
-	VBROADCASTSS (AX)(CX*2), Z22
-	LONG         $0x404eb262
-	WORD         $0xe452
-	LONG         $0x404eb262
-	WORD         $0xed52
+	VMOVUPS      (R10), Z20
+	VMOVUPS      64(R10), Z21
 	VBROADCASTSS (BX), Z22
 	LONG         $0x404eb262
-	WORD         $0xf452
-	LONG         $0x404eb262
-	WORD         $0xfd52
-	VBROADCASTSS (BX)(CX*1), Z22
-	LONG         $0x404e3262
-	WORD         $0xc452
-	LONG         $0x404e3262
-	WORD         $0xcd52
-	VBROADCASTSS (BX)(CX*2), Z22
-	LONG         $0x404e3262
-	WORD         $0xd452
-	LONG         $0x404e3262
-	WORD         $0xdd52
-	VBROADCASTSS (SI), Z22
-	LONG         $0x404e3262
-	WORD         $0xe452
-	LONG         $0x404e3262
-	WORD         $0xed52
-	VBROADCASTSS (SI)(CX*1), Z22
-	LONG         $0x404e3262
-	WORD         $0xf452
-	LONG         $0x404e3262
-	WORD         $0xfd52
-	VBROADCASTSS (SI)(CX*2), Z22
-	LONG         $0x404ea262
-	WORD         $0xc452
-	LONG         $0x404ea262
-	WORD         $0xcd52
-	VBROADCASTSS (DX), Z22
-	LONG         $0x404ea262
-	WORD         $0xd452
-	LONG         $0x404ea262
-	WORD         $0xdd52
-	VMOVUPS      128(DI), Z20
-	VMOVUPS      192(DI), Z21
-	VBROADCASTSS 4(AX), Z22
-	LONG         $0x404eb262
 	WORD         $0xc452
 	LONG         $0x404eb262
 	WORD         $0xcd52
-	VBROADCASTSS 4(AX)(CX*1), Z22
+	VBROADCASTSS (BX)(SI*1), Z22
 	LONG         $0x404eb262
 	WORD         $0xd452
 	LONG         $0x404eb262
 	WORD         $0xdd52
-	VBROADCASTSS 4(AX)(CX*2), Z22
+	VBROADCASTSS (BX)(SI*2), Z22
 	LONG         $0x404eb262
 	WORD         $0xe452
 	LONG         $0x404eb262
 	WORD         $0xed52
+	VBROADCASTSS (R8), Z22
+	LONG         $0x404eb262
+	WORD         $0xf452
+	LONG         $0x404eb262
+	WORD         $0xfd52
+	VBROADCASTSS (R8)(SI*1), Z22
+	LONG         $0x404e3262
+	WORD         $0xc452
+	LONG         $0x404e3262
+	WORD         $0xcd52
+	VBROADCASTSS (R8)(SI*2), Z22
+	LONG         $0x404e3262
+	WORD         $0xd452
+	LONG         $0x404e3262
+	WORD         $0xdd52
+	VBROADCASTSS (R9), Z22
+	LONG         $0x404e3262
+	WORD         $0xe452
+	LONG         $0x404e3262
+	WORD         $0xed52
+	VBROADCASTSS (R9)(SI*1), Z22
+	LONG         $0x404e3262
+	WORD         $0xf452
+	LONG         $0x404e3262
+	WORD         $0xfd52
+	VBROADCASTSS (R9)(SI*2), Z22
+	LONG         $0x404ea262
+	WORD         $0xc452
+	LONG         $0x404ea262
+	WORD         $0xcd52
+	VBROADCASTSS (DI), Z22
+	LONG         $0x404ea262
+	WORD         $0xd452
+	LONG         $0x404ea262
+	WORD         $0xdd52
+	VMOVUPS      128(R10), Z20
+	VMOVUPS      192(R10), Z21
 	VBROADCASTSS 4(BX), Z22
 	LONG         $0x404eb262
-	WORD         $0xf452
-	LONG         $0x404eb262
-	WORD         $0xfd52
-	VBROADCASTSS 4(BX)(CX*1), Z22
-	LONG         $0x404e3262
-	WORD         $0xc452
-	LONG         $0x404e3262
-	WORD         $0xcd52
-	VBROADCASTSS 4(BX)(CX*2), Z22
-	LONG         $0x404e3262
-	WORD         $0xd452
-	LONG         $0x404e3262
-	WORD         $0xdd52
-	VBROADCASTSS 4(SI), Z22
-	LONG         $0x404e3262
-	WORD         $0xe452
-	LONG         $0x404e3262
-	WORD         $0xed52
-	VBROADCASTSS 4(SI)(CX*1), Z22
-	LONG         $0x404e3262
-	WORD         $0xf452
-	LONG         $0x404e3262
-	WORD         $0xfd52
-	VBROADCASTSS 4(SI)(CX*2), Z22
-	LONG         $0x404ea262
-	WORD         $0xc452
-	LONG         $0x404ea262
-	WORD         $0xcd52
-	VBROADCASTSS 4(DX), Z22
-	LONG         $0x404ea262
-	WORD         $0xd452
-	LONG         $0x404ea262
-	WORD         $0xdd52
-	VMOVUPS      256(DI), Z20
-	VMOVUPS      320(DI), Z21
-	VBROADCASTSS 8(AX), Z22
-	LONG         $0x404eb262
 	WORD         $0xc452
 	LONG         $0x404eb262
 	WORD         $0xcd52
-	VBROADCASTSS 8(AX)(CX*1), Z22
+	VBROADCASTSS 4(BX)(SI*1), Z22
 	LONG         $0x404eb262
 	WORD         $0xd452
 	LONG         $0x404eb262
 	WORD         $0xdd52
-	VBROADCASTSS 8(AX)(CX*2), Z22
+	VBROADCASTSS 4(BX)(SI*2), Z22
 	LONG         $0x404eb262
 	WORD         $0xe452
 	LONG         $0x404eb262
 	WORD         $0xed52
+	VBROADCASTSS 4(R8), Z22
+	LONG         $0x404eb262
+	WORD         $0xf452
+	LONG         $0x404eb262
+	WORD         $0xfd52
+	VBROADCASTSS 4(R8)(SI*1), Z22
+	LONG         $0x404e3262
+	WORD         $0xc452
+	LONG         $0x404e3262
+	WORD         $0xcd52
+	VBROADCASTSS 4(R8)(SI*2), Z22
+	LONG         $0x404e3262
+	WORD         $0xd452
+	LONG         $0x404e3262
+	WORD         $0xdd52
+	VBROADCASTSS 4(R9), Z22
+	LONG         $0x404e3262
+	WORD         $0xe452
+	LONG         $0x404e3262
+	WORD         $0xed52
+	VBROADCASTSS 4(R9)(SI*1), Z22
+	LONG         $0x404e3262
+	WORD         $0xf452
+	LONG         $0x404e3262
+	WORD         $0xfd52
+	VBROADCASTSS 4(R9)(SI*2), Z22
+	LONG         $0x404ea262
+	WORD         $0xc452
+	LONG         $0x404ea262
+	WORD         $0xcd52
+	VBROADCASTSS 4(DI), Z22
+	LONG         $0x404ea262
+	WORD         $0xd452
+	LONG         $0x404ea262
+	WORD         $0xdd52
+	VMOVUPS      256(R10), Z20
+	VMOVUPS      320(R10), Z21
 	VBROADCASTSS 8(BX), Z22
 	LONG         $0x404eb262
-	WORD         $0xf452
-	LONG         $0x404eb262
-	WORD         $0xfd52
-	VBROADCASTSS 8(BX)(CX*1), Z22
-	LONG         $0x404e3262
-	WORD         $0xc452
-	LONG         $0x404e3262
-	WORD         $0xcd52
-	VBROADCASTSS 8(BX)(CX*2), Z22
-	LONG         $0x404e3262
-	WORD         $0xd452
-	LONG         $0x404e3262
-	WORD         $0xdd52
-	VBROADCASTSS 8(SI), Z22
-	LONG         $0x404e3262
-	WORD         $0xe452
-	LONG         $0x404e3262
-	WORD         $0xed52
-	VBROADCASTSS 8(SI)(CX*1), Z22
-	LONG         $0x404e3262
-	WORD         $0xf452
-	LONG         $0x404e3262
-	WORD         $0xfd52
-	VBROADCASTSS 8(SI)(CX*2), Z22
-	LONG         $0x404ea262
-	WORD         $0xc452
-	LONG         $0x404ea262
-	WORD         $0xcd52
-	VBROADCASTSS 8(DX), Z22
-	LONG         $0x404ea262
-	WORD         $0xd452
-	LONG         $0x404ea262
-	WORD         $0xdd52
-	VMOVUPS      384(DI), Z20
-	VMOVUPS      448(DI), Z21
-	VBROADCASTSS 12(AX), Z22
-	LONG         $0x404eb262
 	WORD         $0xc452
 	LONG         $0x404eb262
 	WORD         $0xcd52
-	VBROADCASTSS 12(AX)(CX*1), Z22
+	VBROADCASTSS 8(BX)(SI*1), Z22
 	LONG         $0x404eb262
 	WORD         $0xd452
 	LONG         $0x404eb262
 	WORD         $0xdd52
-	VBROADCASTSS 12(AX)(CX*2), Z22
+	VBROADCASTSS 8(BX)(SI*2), Z22
 	LONG         $0x404eb262
 	WORD         $0xe452
 	LONG         $0x404eb262
 	WORD         $0xed52
+	VBROADCASTSS 8(R8), Z22
+	LONG         $0x404eb262
+	WORD         $0xf452
+	LONG         $0x404eb262
+	WORD         $0xfd52
+	VBROADCASTSS 8(R8)(SI*1), Z22
+	LONG         $0x404e3262
+	WORD         $0xc452
+	LONG         $0x404e3262
+	WORD         $0xcd52
+	VBROADCASTSS 8(R8)(SI*2), Z22
+	LONG         $0x404e3262
+	WORD         $0xd452
+	LONG         $0x404e3262
+	WORD         $0xdd52
+	VBROADCASTSS 8(R9), Z22
+	LONG         $0x404e3262
+	WORD         $0xe452
+	LONG         $0x404e3262
+	WORD         $0xed52
+	VBROADCASTSS 8(R9)(SI*1), Z22
+	LONG         $0x404e3262
+	WORD         $0xf452
+	LONG         $0x404e3262
+	WORD         $0xfd52
+	VBROADCASTSS 8(R9)(SI*2), Z22
+	LONG         $0x404ea262
+	WORD         $0xc452
+	LONG         $0x404ea262
+	WORD         $0xcd52
+	VBROADCASTSS 8(DI), Z22
+	LONG         $0x404ea262
+	WORD         $0xd452
+	LONG         $0x404ea262
+	WORD         $0xdd52
+	VMOVUPS      384(R10), Z20
+	VMOVUPS      448(R10), Z21
 	VBROADCASTSS 12(BX), Z22
 	LONG         $0x404eb262
+	WORD         $0xc452
+	LONG         $0x404eb262
+	WORD         $0xcd52
+	VBROADCASTSS 12(BX)(SI*1), Z22
+	LONG         $0x404eb262
+	WORD         $0xd452
+	LONG         $0x404eb262
+	WORD         $0xdd52
+	VBROADCASTSS 12(BX)(SI*2), Z22
+	LONG         $0x404eb262
+	WORD         $0xe452
+	LONG         $0x404eb262
+	WORD         $0xed52
+	VBROADCASTSS 12(R8), Z22
+	LONG         $0x404eb262
 	WORD         $0xf452
 	LONG         $0x404eb262
 	WORD         $0xfd52
-	VBROADCASTSS 12(BX)(CX*1), Z22
+	VBROADCASTSS 12(R8)(SI*1), Z22
 	LONG         $0x404e3262
 	WORD         $0xc452
 	LONG         $0x404e3262
 	WORD         $0xcd52
-	VBROADCASTSS 12(BX)(CX*2), Z22
+	VBROADCASTSS 12(R8)(SI*2), Z22
 	LONG         $0x404e3262
 	WORD         $0xd452
 	LONG         $0x404e3262
 	WORD         $0xdd52
-	VBROADCASTSS 12(SI), Z22
+	VBROADCASTSS 12(R9), Z22
 	LONG         $0x404e3262
 	WORD         $0xe452
 	LONG         $0x404e3262
 	WORD         $0xed52
-	VBROADCASTSS 12(SI)(CX*1), Z22
+	VBROADCASTSS 12(R9)(SI*1), Z22
 	LONG         $0x404e3262
 	WORD         $0xf452
 	LONG         $0x404e3262
 	WORD         $0xfd52
-	VBROADCASTSS 12(SI)(CX*2), Z22
+	VBROADCASTSS 12(R9)(SI*2), Z22
 	LONG         $0x404ea262
 	WORD         $0xc452
 	LONG         $0x404ea262
 	WORD         $0xcd52
-	VBROADCASTSS 12(DX), Z22
+	VBROADCASTSS 12(DI), Z22
 	LONG         $0x404ea262
 	WORD         $0xd452
 	LONG         $0x404ea262
 	WORD         $0xdd52
-	ADDQ         $0x00000200, DI
-	ADDQ         $0x10, AX
+	ADDQ         $0x00000200, R10
 	ADDQ         $0x10, BX
-	ADDQ         $0x10, SI
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, R8
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R11
 	JGE          loop
 
 rest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, R11
 	JEQ  end
 
 single:
-	VMOVUPS      (DI), Z20
-	VMOVUPS      64(DI), Z21
-	VBROADCASTSS (AX), Z22
-	LONG         $0x404eb262
-	WORD         $0xc452
-	LONG         $0x404eb262
-	WORD         $0xcd52
-	VBROADCASTSS (AX)(CX*1), Z22
-	LONG         $0x404eb262
-	WORD         $0xd452
-	LONG         $0x404eb262
-	WORD         $0xdd52
-	VBROADCASTSS (AX)(CX*2), Z22
-	LONG         $0x404eb262
-	WORD         $0xe452
-	LONG         $0x404eb262
-	WORD         $0xed52
+	VMOVUPS      (R10), Z20
+	VMOVUPS      64(R10), Z21
 	VBROADCASTSS (BX), Z22
 	LONG         $0x404eb262
+	WORD         $0xc452
+	LONG         $0x404eb262
+	WORD         $0xcd52
+	VBROADCASTSS (BX)(SI*1), Z22
+	LONG         $0x404eb262
+	WORD         $0xd452
+	LONG         $0x404eb262
+	WORD         $0xdd52
+	VBROADCASTSS (BX)(SI*2), Z22
+	LONG         $0x404eb262
+	WORD         $0xe452
+	LONG         $0x404eb262
+	WORD         $0xed52
+	VBROADCASTSS (R8), Z22
+	LONG         $0x404eb262
 	WORD         $0xf452
 	LONG         $0x404eb262
 	WORD         $0xfd52
-	VBROADCASTSS (BX)(CX*1), Z22
+	VBROADCASTSS (R8)(SI*1), Z22
 	LONG         $0x404e3262
 	WORD         $0xc452
 	LONG         $0x404e3262
 	WORD         $0xcd52
-	VBROADCASTSS (BX)(CX*2), Z22
+	VBROADCASTSS (R8)(SI*2), Z22
 	LONG         $0x404e3262
 	WORD         $0xd452
 	LONG         $0x404e3262
 	WORD         $0xdd52
-	VBROADCASTSS (SI), Z22
+	VBROADCASTSS (R9), Z22
 	LONG         $0x404e3262
 	WORD         $0xe452
 	LONG         $0x404e3262
 	WORD         $0xed52
-	VBROADCASTSS (SI)(CX*1), Z22
+	VBROADCASTSS (R9)(SI*1), Z22
 	LONG         $0x404e3262
 	WORD         $0xf452
 	LONG         $0x404e3262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(CX*2), Z22
+	VBROADCASTSS (R9)(SI*2), Z22
 	LONG         $0x404ea262
 	WORD         $0xc452
 	LONG         $0x404ea262
 	WORD         $0xcd52
-	VBROADCASTSS (DX), Z22
+	VBROADCASTSS (DI), Z22
 	LONG         $0x404ea262
 	WORD         $0xd452
 	LONG         $0x404ea262
 	WORD         $0xdd52
-	ADDQ         $0x00000080, DI
-	ADDQ         $0x04, AX
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x04, BX
-	ADDQ         $0x04, SI
-	ADDQ         $0x04, DX
-	DECQ         R8
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, DI
+	DECQ         R11
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z20, Z20, Z20
 	VMAXPS Z0, Z20, Z0
@@ -2888,7 +3028,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z21
 	VMULPS       Z21, Z0, Z22
@@ -2933,43 +3073,58 @@ leaky:
 	VMAXPS       Z19, Z22, Z19
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), SI
-	LEAQ    (SI)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
-	VMOVUPS Z8, (BX)(CX*1)
-	VMOVUPS Z9, 64(BX)(CX*1)
-	VMOVUPS Z10, (BX)(CX*2)
-	VMOVUPS Z11, 64(BX)(CX*2)
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
-	VMOVUPS Z14, (SI)(CX*1)
-	VMOVUPS Z15, 64(SI)(CX*1)
-	VMOVUPS Z16, (SI)(CX*2)
-	VMOVUPS Z17, 64(SI)(CX*2)
-	VMOVUPS Z18, (DX)
-	VMOVUPS Z19, 64(DX)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), R9
+	LEAQ    (R9)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, (R8)(SI*1)
+	VMOVUPS Z9, 64(R8)(SI*1)
+	VMOVUPS Z10, (R8)(SI*2)
+	VMOVUPS Z11, 64(R8)(SI*2)
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	VMOVUPS Z14, (R9)(SI*1)
+	VMOVUPS Z15, 64(R9)(SI*1)
+	VMOVUPS Z16, (R9)(SI*2)
+	VMOVUPS Z17, 64(R9)(SI*2)
+	VMOVUPS Z18, (DI)
+	VMOVUPS Z19, 64(DI)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x0000000a, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x0000000a, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm11AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm11AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm11AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm11AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2996,385 +3151,385 @@ TEXT ·gemm11AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
-	VMOVUPS (AX), Z10
-	VMOVUPS 64(AX), Z11
-	VMOVUPS (AX), Z12
-	VMOVUPS 64(AX), Z13
-	VMOVUPS (AX), Z14
-	VMOVUPS 64(AX), Z15
-	VMOVUPS (AX), Z16
-	VMOVUPS 64(AX), Z17
-	VMOVUPS (AX), Z18
-	VMOVUPS 64(AX), Z19
-	VMOVUPS (AX), Z20
-	VMOVUPS 64(AX), Z21
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	VMOVUPS (BX), Z16
+	VMOVUPS 64(BX), Z17
+	VMOVUPS (BX), Z18
+	VMOVUPS 64(BX), Z19
+	VMOVUPS (BX), Z20
+	VMOVUPS 64(BX), Z21
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), SI
-	LEAQ    (SI)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS (BX)(CX*1), Z8
-	VMOVUPS 64(BX)(CX*1), Z9
-	VMOVUPS (BX)(CX*2), Z10
-	VMOVUPS 64(BX)(CX*2), Z11
-	VMOVUPS (SI), Z12
-	VMOVUPS 64(SI), Z13
-	VMOVUPS (SI)(CX*1), Z14
-	VMOVUPS 64(SI)(CX*1), Z15
-	VMOVUPS (SI)(CX*2), Z16
-	VMOVUPS 64(SI)(CX*2), Z17
-	VMOVUPS (DX), Z18
-	VMOVUPS 64(DX), Z19
-	VMOVUPS (DX)(CX*1), Z20
-	VMOVUPS 64(DX)(CX*1), Z21
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), R9
+	LEAQ    (R9)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	VMOVUPS (R8)(SI*1), Z8
+	VMOVUPS 64(R8)(SI*1), Z9
+	VMOVUPS (R8)(SI*2), Z10
+	VMOVUPS 64(R8)(SI*2), Z11
+	VMOVUPS (R9), Z12
+	VMOVUPS 64(R9), Z13
+	VMOVUPS (R9)(SI*1), Z14
+	VMOVUPS 64(R9)(SI*1), Z15
+	VMOVUPS (R9)(SI*2), Z16
+	VMOVUPS 64(R9)(SI*2), Z17
+	VMOVUPS (DI), Z18
+	VMOVUPS 64(DI), Z19
+	VMOVUPS (DI)(SI*1), Z20
+	VMOVUPS 64(DI)(SI*1), Z21
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), BX
-	LEAQ (BX)(DX*1), SI
-	LEAQ (SI)(DX*1), DX
-	MOVQ b+24(FP), DI
-	MOVQ k+0(FP), R8
-	SUBQ $0x04, R8
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), R8
+	LEAQ (R8)(DI*1), R9
+	LEAQ (R9)(DI*1), DI
+	MOVQ b+32(FP), R10
+	MOVQ k+8(FP), R11
+	SUBQ $0x04, R11
 	JLT  rest
 
 loop:
-	VMOVUPS      (DI), Z22
-	VMOVUPS      64(DI), Z23
-	VBROADCASTSS (AX), Z24
-	LONG         $0x403eb262
-	WORD         $0xc652
-	LONG         $0x403eb262
-	WORD         $0xcf52
-	VBROADCASTSS (AX)(CX*1), Z24
-	LONG         $0x403eb262
-	WORD         $0xd652
-	LONG         $0x403eb262
-	WORD         $0xdf52
-	VBROADCASTSS (AX)(CX*2), Z24
-	LONG         $0x403eb262
-	WORD         $0xe652
-	LONG         $0x403eb262
-	WORD         $0xef52
+	VMOVUPS      (R10), Z22
+	VMOVUPS      64(R10), Z23
 	VBROADCASTSS (BX), Z24
 	LONG         $0x403eb262
+	WORD         $0xc652
+	LONG         $0x403eb262
+	WORD         $0xcf52
+	VBROADCASTSS (BX)(SI*1), Z24
+	LONG         $0x403eb262
+	WORD         $0xd652
+	LONG         $0x403eb262
+	WORD         $0xdf52
+	VBROADCASTSS (BX)(SI*2), Z24
+	LONG         $0x403eb262
+	WORD         $0xe652
+	LONG         $0x403eb262
+	WORD         $0xef52
+	VBROADCASTSS (R8), Z24
+	LONG         $0x403eb262
 	WORD         $0xf652
 	LONG         $0x403eb262
 	WORD         $0xff52
-	VBROADCASTSS (BX)(CX*1), Z24
+	VBROADCASTSS (R8)(SI*1), Z24
 	LONG         $0x403e3262
 	WORD         $0xc652
 	LONG         $0x403e3262
 	WORD         $0xcf52
-	VBROADCASTSS (BX)(CX*2), Z24
+	VBROADCASTSS (R8)(SI*2), Z24
 	LONG         $0x403e3262
 	WORD         $0xd652
 	LONG         $0x403e3262
 	WORD         $0xdf52
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (R9), Z24
 	LONG         $0x403e3262
 	WORD         $0xe652
 	LONG         $0x403e3262
 	WORD         $0xef52
-	VBROADCASTSS (SI)(CX*1), Z24
+	VBROADCASTSS (R9)(SI*1), Z24
 	LONG         $0x403e3262
 	WORD         $0xf652
 	LONG         $0x403e3262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(CX*2), Z24
+	VBROADCASTSS (R9)(SI*2), Z24
 	LONG         $0x403ea262
 	WORD         $0xc652
 	LONG         $0x403ea262
 	WORD         $0xcf52
-	VBROADCASTSS (DX), Z24
+	VBROADCASTSS (DI), Z24
 	LONG         $0x403ea262
 	WORD         $0xd652
 	LONG         $0x403ea262
 	WORD         $0xdf52
-	VBROADCASTSS (DX)(CX*1), Z24
+	VBROADCASTSS (DI)(SI*1), Z24
 	LONG         $0x403ea262
 	WORD         $0xe652
 	LONG         $0x403ea262
 	WORD         $0xef52
-	VMOVUPS      128(DI), Z22
-	VMOVUPS      192(DI), Z23
-	VBROADCASTSS 4(AX), Z24
-	LONG         $0x403eb262
-	WORD         $0xc652
-	LONG         $0x403eb262
-	WORD         $0xcf52
-	VBROADCASTSS 4(AX)(CX*1), Z24
-	LONG         $0x403eb262
-	WORD         $0xd652
-	LONG         $0x403eb262
-	WORD         $0xdf52
-	VBROADCASTSS 4(AX)(CX*2), Z24
-	LONG         $0x403eb262
-	WORD         $0xe652
-	LONG         $0x403eb262
-	WORD         $0xef52
+	VMOVUPS      128(R10), Z22
+	VMOVUPS      192(R10), Z23
 	VBROADCASTSS 4(BX), Z24
 	LONG         $0x403eb262
+	WORD         $0xc652
+	LONG         $0x403eb262
+	WORD         $0xcf52
+	VBROADCASTSS 4(BX)(SI*1), Z24
+	LONG         $0x403eb262
+	WORD         $0xd652
+	LONG         $0x403eb262
+	WORD         $0xdf52
+	VBROADCASTSS 4(BX)(SI*2), Z24
+	LONG         $0x403eb262
+	WORD         $0xe652
+	LONG         $0x403eb262
+	WORD         $0xef52
+	VBROADCASTSS 4(R8), Z24
+	LONG         $0x403eb262
 	WORD         $0xf652
 	LONG         $0x403eb262
 	WORD         $0xff52
-	VBROADCASTSS 4(BX)(CX*1), Z24
+	VBROADCASTSS 4(R8)(SI*1), Z24
 	LONG         $0x403e3262
 	WORD         $0xc652
 	LONG         $0x403e3262
 	WORD         $0xcf52
-	VBROADCASTSS 4(BX)(CX*2), Z24
+	VBROADCASTSS 4(R8)(SI*2), Z24
 	LONG         $0x403e3262
 	WORD         $0xd652
 	LONG         $0x403e3262
 	WORD         $0xdf52
-	VBROADCASTSS 4(SI), Z24
+	VBROADCASTSS 4(R9), Z24
 	LONG         $0x403e3262
 	WORD         $0xe652
 	LONG         $0x403e3262
 	WORD         $0xef52
-	VBROADCASTSS 4(SI)(CX*1), Z24
+	VBROADCASTSS 4(R9)(SI*1), Z24
 	LONG         $0x403e3262
 	WORD         $0xf652
 	LONG         $0x403e3262
 	WORD         $0xff52
-	VBROADCASTSS 4(SI)(CX*2), Z24
+	VBROADCASTSS 4(R9)(SI*2), Z24
 	LONG         $0x403ea262
 	WORD         $0xc652
 	LONG         $0x403ea262
 	WORD         $0xcf52
-	VBROADCASTSS 4(DX), Z24
+	VBROADCASTSS 4(DI), Z24
 	LONG         $0x403ea262
 	WORD         $0xd652
 	LONG         $0x403ea262
 	WORD         $0xdf52
-	VBROADCASTSS 4(DX)(CX*1), Z24
+	VBROADCASTSS 4(DI)(SI*1), Z24
 	LONG         $0x403ea262
 	WORD         $0xe652
 	LONG         $0x403ea262
 	WORD         $0xef52
-	VMOVUPS      256(DI), Z22
-	VMOVUPS      320(DI), Z23
-	VBROADCASTSS 8(AX), Z24
-	LONG         $0x403eb262
-	WORD         $0xc652
-	LONG         $0x403eb262
-	WORD         $0xcf52
-	VBROADCASTSS 8(AX)(CX*1), Z24
-	LONG         $0x403eb262
-	WORD         $0xd652
-	LONG         $0x403eb262
-	WORD         $0xdf52
-	VBROADCASTSS 8(AX)(CX*2), Z24
-	LONG         $0x403eb262
-	WORD         $0xe652
-	LONG         $0x403eb262
-	WORD         $0xef52
+	VMOVUPS      256(R10), Z22
+	VMOVUPS      320(R10), Z23
 	VBROADCASTSS 8(BX), Z24
 	LONG         $0x403eb262
+	WORD         $0xc652
+	LONG         $0x403eb262
+	WORD         $0xcf52
+	VBROADCASTSS 8(BX)(SI*1), Z24
+	LONG         $0x403eb262
+	WORD         $0xd652
+	LONG         $0x403eb262
+	WORD         $0xdf52
+	VBROADCASTSS 8(BX)(SI*2), Z24
+	LONG         $0x403eb262
+	WORD         $0xe652
+	LONG         $0x403eb262
+	WORD         $0xef52
+	VBROADCASTSS 8(R8), Z24
+	LONG         $0x403eb262
 	WORD         $0xf652
 	LONG         $0x403eb262
 	WORD         $0xff52
-	VBROADCASTSS 8(BX)(CX*1), Z24
+	VBROADCASTSS 8(R8)(SI*1), Z24
 	LONG         $0x403e3262
 	WORD         $0xc652
 	LONG         $0x403e3262
 	WORD         $0xcf52
-	VBROADCASTSS 8(BX)(CX*2), Z24
+	VBROADCASTSS 8(R8)(SI*2), Z24
 	LONG         $0x403e3262
 	WORD         $0xd652
 	LONG         $0x403e3262
 	WORD         $0xdf52
-	VBROADCASTSS 8(SI), Z24
+	VBROADCASTSS 8(R9), Z24
 	LONG         $0x403e3262
 	WORD         $0xe652
 	LONG         $0x403e3262
 	WORD         $0xef52
-	VBROADCASTSS 8(SI)(CX*1), Z24
+	VBROADCASTSS 8(R9)(SI*1), Z24
 	LONG         $0x403e3262
 	WORD         $0xf652
 	LONG         $0x403e3262
 	WORD         $0xff52
-	VBROADCASTSS 8(SI)(CX*2), Z24
+	VBROADCASTSS 8(R9)(SI*2), Z24
 	LONG         $0x403ea262
 	WORD         $0xc652
 	LONG         $0x403ea262
 	WORD         $0xcf52
-	VBROADCASTSS 8(DX), Z24
+	VBROADCASTSS 8(DI), Z24
 	LONG         $0x403ea262
 	WORD         $0xd652
 	LONG         $0x403ea262
 	WORD         $0xdf52
-	VBROADCASTSS 8(DX)(CX*1), Z24
+	VBROADCASTSS 8(DI)(SI*1), Z24
 	LONG         $0x403ea262
 	WORD         $0xe652
 	LONG         $0x403ea262
 	WORD         $0xef52
-	VMOVUPS      384(DI), Z22
-	VMOVUPS      448(DI), Z23
-	VBROADCASTSS 12(AX), Z24
-	LONG         $0x403eb262
-	WORD         $0xc652
-	LONG         $0x403eb262
-	WORD         $0xcf52
-	VBROADCASTSS 12(AX)(CX*1), Z24
-	LONG         $0x403eb262
-	WORD         $0xd652
-	LONG         $0x403eb262
-	WORD         $0xdf52
-	VBROADCASTSS 12(AX)(CX*2), Z24
-	LONG         $0x403eb262
-	WORD         $0xe652
-	LONG         $0x403eb262
-	WORD         $0xef52
+	VMOVUPS      384(R10), Z22
+	VMOVUPS      448(R10), Z23
 	VBROADCASTSS 12(BX), Z24
 	LONG         $0x403eb262
+	WORD         $0xc652
+	LONG         $0x403eb262
+	WORD         $0xcf52
+	VBROADCASTSS 12(BX)(SI*1), Z24
+	LONG         $0x403eb262
+	WORD         $0xd652
+	LONG         $0x403eb262
+	WORD         $0xdf52
+	VBROADCASTSS 12(BX)(SI*2), Z24
+	LONG         $0x403eb262
+	WORD         $0xe652
+	LONG         $0x403eb262
+	WORD         $0xef52
+	VBROADCASTSS 12(R8), Z24
+	LONG         $0x403eb262
 	WORD         $0xf652
 	LONG         $0x403eb262
 	WORD         $0xff52
-	VBROADCASTSS 12(BX)(CX*1), Z24
+	VBROADCASTSS 12(R8)(SI*1), Z24
 	LONG         $0x403e3262
 	WORD         $0xc652
 	LONG         $0x403e3262
 	WORD         $0xcf52
-	VBROADCASTSS 12(BX)(CX*2), Z24
+	VBROADCASTSS 12(R8)(SI*2), Z24
 	LONG         $0x403e3262
 	WORD         $0xd652
 	LONG         $0x403e3262
 	WORD         $0xdf52
-	VBROADCASTSS 12(SI), Z24
+	VBROADCASTSS 12(R9), Z24
 	LONG         $0x403e3262
 	WORD         $0xe652
 	LONG         $0x403e3262
 	WORD         $0xef52
-	VBROADCASTSS 12(SI)(CX*1), Z24
+	VBROADCASTSS 12(R9)(SI*1), Z24
 	LONG         $0x403e3262
 	WORD         $0xf652
 	LONG         $0x403e3262
 	WORD         $0xff52
-	VBROADCASTSS 12(SI)(CX*2), Z24
+	VBROADCASTSS 12(R9)(SI*2), Z24
 	LONG         $0x403ea262
 	WORD         $0xc652
 	LONG         $0x403ea262
 	WORD         $0xcf52
-	VBROADCASTSS 12(DX), Z24
+	VBROADCASTSS 12(DI), Z24
 	LONG         $0x403ea262
 	WORD         $0xd652
 	LONG         $0x403ea262
 	WORD         $0xdf52
-	VBROADCASTSS 12(DX)(CX*1), Z24
+	VBROADCASTSS 12(DI)(SI*1), Z24
 	LONG         $0x403ea262
 	WORD         $0xe652
 	LONG         $0x403ea262
 	WORD         $0xef52
-	ADDQ         $0x00000200, DI
-	ADDQ         $0x10, AX
+	ADDQ         $0x00000200, R10
 	ADDQ         $0x10, BX
-	ADDQ         $0x10, SI
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, R8
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R11
 	JGE          loop
 
 rest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, R11
 	JEQ  end
 
 single:
-	VMOVUPS      (DI), Z22
-	VMOVUPS      64(DI), Z23
-	VBROADCASTSS (AX), Z24
-	LONG         $0x403eb262
-	WORD         $0xc652
-	LONG         $0x403eb262
-	WORD         $0xcf52
-	VBROADCASTSS (AX)(CX*1), Z24
-	LONG         $0x403eb262
-	WORD         $0xd652
-	LONG         $0x403eb262
-	WORD         $0xdf52
-	VBROADCASTSS (AX)(CX*2), Z24
-	LONG         $0x403eb262
-	WORD         $0xe652
-	LONG         $0x403eb262
-	WORD         $0xef52
+	VMOVUPS      (R10), Z22
+	VMOVUPS      64(R10), Z23
 	VBROADCASTSS (BX), Z24
 	LONG         $0x403eb262
+	WORD         $0xc652
+	LONG         $0x403eb262
+	WORD         $0xcf52
+	VBROADCASTSS (BX)(SI*1), Z24
+	LONG         $0x403eb262
+	WORD         $0xd652
+	LONG         $0x403eb262
+	WORD         $0xdf52
+	VBROADCASTSS (BX)(SI*2), Z24
+	LONG         $0x403eb262
+	WORD         $0xe652
+	LONG         $0x403eb262
+	WORD         $0xef52
+	VBROADCASTSS (R8), Z24
+	LONG         $0x403eb262
 	WORD         $0xf652
 	LONG         $0x403eb262
 	WORD         $0xff52
-	VBROADCASTSS (BX)(CX*1), Z24
+	VBROADCASTSS (R8)(SI*1), Z24
 	LONG         $0x403e3262
 	WORD         $0xc652
 	LONG         $0x403e3262
 	WORD         $0xcf52
-	VBROADCASTSS (BX)(CX*2), Z24
+	VBROADCASTSS (R8)(SI*2), Z24
 	LONG         $0x403e3262
 	WORD         $0xd652
 	LONG         $0x403e3262
 	WORD         $0xdf52
-	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (R9), Z24
 	LONG         $0x403e3262
 	WORD         $0xe652
 	LONG         $0x403e3262
 	WORD         $0xef52
-	VBROADCASTSS (SI)(CX*1), Z24
+	VBROADCASTSS (R9)(SI*1), Z24
 	LONG         $0x403e3262
 	WORD         $0xf652
 	LONG         $0x403e3262
 	WORD         $0xff52
-	VBROADCASTSS (SI)(CX*2), Z24
+	VBROADCASTSS (R9)(SI*2), Z24
 	LONG         $0x403ea262
 	WORD         $0xc652
 	LONG         $0x403ea262
 	WORD         $0xcf52
-	VBROADCASTSS (DX), Z24
+	VBROADCASTSS (DI), Z24
 	LONG         $0x403ea262
 	WORD         $0xd652
 	LONG         $0x403ea262
 	WORD         $0xdf52
-	VBROADCASTSS (DX)(CX*1), Z24
+	VBROADCASTSS (DI)(SI*1), Z24
 	LONG         $0x403ea262
 	WORD         $0xe652
 	LONG         $0x403ea262
 	WORD         $0xef52
-	ADDQ         $0x00000080, DI
-	ADDQ         $0x04, AX
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x04, BX
-	ADDQ         $0x04, SI
-	ADDQ         $0x04, DX
-	DECQ         R8
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, DI
+	DECQ         R11
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z22, Z22, Z22
 	VMAXPS Z0, Z22, Z0
@@ -3402,7 +3557,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z23
 	VMULPS       Z23, Z0, Z24
@@ -3451,45 +3606,60 @@ leaky:
 	VMAXPS       Z21, Z24, Z21
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), SI
-	LEAQ    (SI)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
-	VMOVUPS Z8, (BX)(CX*1)
-	VMOVUPS Z9, 64(BX)(CX*1)
-	VMOVUPS Z10, (BX)(CX*2)
-	VMOVUPS Z11, 64(BX)(CX*2)
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
-	VMOVUPS Z14, (SI)(CX*1)
-	VMOVUPS Z15, 64(SI)(CX*1)
-	VMOVUPS Z16, (SI)(CX*2)
-	VMOVUPS Z17, 64(SI)(CX*2)
-	VMOVUPS Z18, (DX)
-	VMOVUPS Z19, 64(DX)
-	VMOVUPS Z20, (DX)(CX*1)
-	VMOVUPS Z21, 64(DX)(CX*1)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), R9
+	LEAQ    (R9)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, (R8)(SI*1)
+	VMOVUPS Z9, 64(R8)(SI*1)
+	VMOVUPS Z10, (R8)(SI*2)
+	VMOVUPS Z11, 64(R8)(SI*2)
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	VMOVUPS Z14, (R9)(SI*1)
+	VMOVUPS Z15, 64(R9)(SI*1)
+	VMOVUPS Z16, (R9)(SI*2)
+	VMOVUPS Z17, 64(R9)(SI*2)
+	VMOVUPS Z18, (DI)
+	VMOVUPS Z19, 64(DI)
+	VMOVUPS Z20, (DI)(SI*1)
+	VMOVUPS Z21, 64(DI)(SI*1)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x0000000b, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x0000000b, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm12AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm12AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm12AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm12AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3518,414 +3688,414 @@ TEXT ·gemm12AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
-	VMOVUPS (AX), Z10
-	VMOVUPS 64(AX), Z11
-	VMOVUPS (AX), Z12
-	VMOVUPS 64(AX), Z13
-	VMOVUPS (AX), Z14
-	VMOVUPS 64(AX), Z15
-	VMOVUPS (AX), Z16
-	VMOVUPS 64(AX), Z17
-	VMOVUPS (AX), Z18
-	VMOVUPS 64(AX), Z19
-	VMOVUPS (AX), Z20
-	VMOVUPS 64(AX), Z21
-	VMOVUPS (AX), Z22
-	VMOVUPS 64(AX), Z23
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	VMOVUPS (BX), Z16
+	VMOVUPS 64(BX), Z17
+	VMOVUPS (BX), Z18
+	VMOVUPS 64(BX), Z19
+	VMOVUPS (BX), Z20
+	VMOVUPS 64(BX), Z21
+	VMOVUPS (BX), Z22
+	VMOVUPS 64(BX), Z23
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), SI
-	LEAQ    (SI)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS (BX)(CX*1), Z8
-	VMOVUPS 64(BX)(CX*1), Z9
-	VMOVUPS (BX)(CX*2), Z10
-	VMOVUPS 64(BX)(CX*2), Z11
-	VMOVUPS (SI), Z12
-	VMOVUPS 64(SI), Z13
-	VMOVUPS (SI)(CX*1), Z14
-	VMOVUPS 64(SI)(CX*1), Z15
-	VMOVUPS (SI)(CX*2), Z16
-	VMOVUPS 64(SI)(CX*2), Z17
-	VMOVUPS (DX), Z18
-	VMOVUPS 64(DX), Z19
-	VMOVUPS (DX)(CX*1), Z20
-	VMOVUPS 64(DX)(CX*1), Z21
-	VMOVUPS (DX)(CX*2), Z22
-	VMOVUPS 64(DX)(CX*2), Z23
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), R9
+	LEAQ    (R9)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	VMOVUPS (R8)(SI*1), Z8
+	VMOVUPS 64(R8)(SI*1), Z9
+	VMOVUPS (R8)(SI*2), Z10
+	VMOVUPS 64(R8)(SI*2), Z11
+	VMOVUPS (R9), Z12
+	VMOVUPS 64(R9), Z13
+	VMOVUPS (R9)(SI*1), Z14
+	VMOVUPS 64(R9)(SI*1), Z15
+	VMOVUPS (R9)(SI*2), Z16
+	VMOVUPS 64(R9)(SI*2), Z17
+	VMOVUPS (DI), Z18
+	VMOVUPS 64(DI), Z19
+	VMOVUPS (DI)(SI*1), Z20
+	VMOVUPS 64(DI)(SI*1), Z21
+	VMOVUPS (DI)(SI*2), Z22
+	VMOVUPS 64(DI)(SI*2), Z23
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), BX
-	LEAQ (BX)(DX*1), SI
-	LEAQ (SI)(DX*1), DX
-	MOVQ b+24(FP), DI
-	MOVQ k+0(FP), R8
-	SUBQ $0x04, R8
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), R8
+	LEAQ (R8)(DI*1), R9
+	LEAQ (R9)(DI*1), DI
+	MOVQ b+32(FP), R10
+	MOVQ k+8(FP), R11
+	SUBQ $0x04, R11
 	JLT  rest
 
 loop:
-	VMOVUPS      (DI), Z24
-	VMOVUPS      64(DI), Z25
-	VBROADCASTSS (AX), Z26
-	LONG         $0x402e9262
-	WORD         $0xc052
-	LONG         $0x402e9262
-	WORD         $0xc952
-	VBROADCASTSS (AX)(CX*1), Z26
-	LONG         $0x402e9262
-	WORD         $0xd052
-	LONG         $0x402e9262
-	WORD         $0xd952
-	VBROADCASTSS (AX)(CX*2), Z26
-	LONG         $0x402e9262
-	WORD         $0xe052
-	LONG         $0x402e9262
-	WORD         $0xe952
+	VMOVUPS      (R10), Z24
+	VMOVUPS      64(R10), Z25
 	VBROADCASTSS (BX), Z26
 	LONG         $0x402e9262
-	WORD         $0xf052
-	LONG         $0x402e9262
-	WORD         $0xf952
-	VBROADCASTSS (BX)(CX*1), Z26
-	LONG         $0x402e1262
-	WORD         $0xc052
-	LONG         $0x402e1262
-	WORD         $0xc952
-	VBROADCASTSS (BX)(CX*2), Z26
-	LONG         $0x402e1262
-	WORD         $0xd052
-	LONG         $0x402e1262
-	WORD         $0xd952
-	VBROADCASTSS (SI), Z26
-	LONG         $0x402e1262
-	WORD         $0xe052
-	LONG         $0x402e1262
-	WORD         $0xe952
-	VBROADCASTSS (SI)(CX*1), Z26
-	LONG         $0x402e1262
-	WORD         $0xf052
-	LONG         $0x402e1262
-	WORD         $0xf952
-	VBROADCASTSS (SI)(CX*2), Z26
-	LONG         $0x402e8262
-	WORD         $0xc052
-	LONG         $0x402e8262
-	WORD         $0xc952
-	VBROADCASTSS (DX), Z26
-	LONG         $0x402e8262
-	WORD         $0xd052
-	LONG         $0x402e8262
-	WORD         $0xd952
-	VBROADCASTSS (DX)(CX*1), Z26
-	LONG         $0x402e8262
-	WORD         $0xe052
-	LONG         $0x402e8262
-	WORD         $0xe952
-	VBROADCASTSS (DX)(CX*2), Z26
-	LONG         $0x402e8262
-	WORD         $0xf052
-	LONG         $0x402e8262
-	WORD         $0xf952
-	VMOVUPS      128(DI), Z24
-	VMOVUPS      192(DI), Z25
-	VBROADCASTSS 4(AX), Z26
-	LONG         $0x402e9262
 	WORD         $0xc052
 	LONG         $0x402e9262
 	WORD         $0xc952
-	VBROADCASTSS 4(AX)(CX*1), Z26
+	VBROADCASTSS (BX)(SI*1), Z26
 	LONG         $0x402e9262
 	WORD         $0xd052
 	LONG         $0x402e9262
 	WORD         $0xd952
-	VBROADCASTSS 4(AX)(CX*2), Z26
+	VBROADCASTSS (BX)(SI*2), Z26
 	LONG         $0x402e9262
 	WORD         $0xe052
 	LONG         $0x402e9262
 	WORD         $0xe952
+	VBROADCASTSS (R8), Z26
+	LONG         $0x402e9262
+	WORD         $0xf052
+	LONG         $0x402e9262
+	WORD         $0xf952
+	VBROADCASTSS (R8)(SI*1), Z26
+	LONG         $0x402e1262
+	WORD         $0xc052
+	LONG         $0x402e1262
+	WORD         $0xc952
+	VBROADCASTSS (R8)(SI*2), Z26
+	LONG         $0x402e1262
+	WORD         $0xd052
+	LONG         $0x402e1262
+	WORD         $0xd952
+	VBROADCASTSS (R9), Z26
+	LONG         $0x402e1262
+	WORD         $0xe052
+	LONG         $0x402e1262
+	WORD         $0xe952
+	VBROADCASTSS (R9)(SI*1), Z26
+	LONG         $0x402e1262
+	WORD         $0xf052
+	LONG         $0x402e1262
+	WORD         $0xf952
+	VBROADCASTSS (R9)(SI*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xc052
+	LONG         $0x402e8262
+	WORD         $0xc952
+	VBROADCASTSS (DI), Z26
+	LONG         $0x402e8262
+	WORD         $0xd052
+	LONG         $0x402e8262
+	WORD         $0xd952
+	VBROADCASTSS (DI)(SI*1), Z26
+	LONG         $0x402e8262
+	WORD         $0xe052
+	LONG         $0x402e8262
+	WORD         $0xe952
+	VBROADCASTSS (DI)(SI*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xf052
+	LONG         $0x402e8262
+	WORD         $0xf952
+	VMOVUPS      128(R10), Z24
+	VMOVUPS      192(R10), Z25
 	VBROADCASTSS 4(BX), Z26
 	LONG         $0x402e9262
-	WORD         $0xf052
-	LONG         $0x402e9262
-	WORD         $0xf952
-	VBROADCASTSS 4(BX)(CX*1), Z26
-	LONG         $0x402e1262
-	WORD         $0xc052
-	LONG         $0x402e1262
-	WORD         $0xc952
-	VBROADCASTSS 4(BX)(CX*2), Z26
-	LONG         $0x402e1262
-	WORD         $0xd052
-	LONG         $0x402e1262
-	WORD         $0xd952
-	VBROADCASTSS 4(SI), Z26
-	LONG         $0x402e1262
-	WORD         $0xe052
-	LONG         $0x402e1262
-	WORD         $0xe952
-	VBROADCASTSS 4(SI)(CX*1), Z26
-	LONG         $0x402e1262
-	WORD         $0xf052
-	LONG         $0x402e1262
-	WORD         $0xf952
-	VBROADCASTSS 4(SI)(CX*2), Z26
-	LONG         $0x402e8262
-	WORD         $0xc052
-	LONG         $0x402e8262
-	WORD         $0xc952
-	VBROADCASTSS 4(DX), Z26
-	LONG         $0x402e8262
-	WORD         $0xd052
-	LONG         $0x402e8262
-	WORD         $0xd952
-	VBROADCASTSS 4(DX)(CX*1), Z26
-	LONG         $0x402e8262
-	WORD         $0xe052
-	LONG         $0x402e8262
-	WORD         $0xe952
-	VBROADCASTSS 4(DX)(CX*2), Z26
-	LONG         $0x402e8262
-	WORD         $0xf052
-	LONG         $0x402e8262
-	WORD         $0xf952
-	VMOVUPS      256(DI), Z24
-	VMOVUPS      320(DI), Z25
-	VBROADCASTSS 8(AX), Z26
-	LONG         $0x402e9262
 	WORD         $0xc052
 	LONG         $0x402e9262
 	WORD         $0xc952
-	VBROADCASTSS 8(AX)(CX*1), Z26
+	VBROADCASTSS 4(BX)(SI*1), Z26
 	LONG         $0x402e9262
 	WORD         $0xd052
 	LONG         $0x402e9262
 	WORD         $0xd952
-	VBROADCASTSS 8(AX)(CX*2), Z26
+	VBROADCASTSS 4(BX)(SI*2), Z26
 	LONG         $0x402e9262
 	WORD         $0xe052
 	LONG         $0x402e9262
 	WORD         $0xe952
+	VBROADCASTSS 4(R8), Z26
+	LONG         $0x402e9262
+	WORD         $0xf052
+	LONG         $0x402e9262
+	WORD         $0xf952
+	VBROADCASTSS 4(R8)(SI*1), Z26
+	LONG         $0x402e1262
+	WORD         $0xc052
+	LONG         $0x402e1262
+	WORD         $0xc952
+	VBROADCASTSS 4(R8)(SI*2), Z26
+	LONG         $0x402e1262
+	WORD         $0xd052
+	LONG         $0x402e1262
+	WORD         $0xd952
+	VBROADCASTSS 4(R9), Z26
+	LONG         $0x402e1262
+	WORD         $0xe052
+	LONG         $0x402e1262
+	WORD         $0xe952
+	VBROADCASTSS 4(R9)(SI*1), Z26
+	LONG         $0x402e1262
+	WORD         $0xf052
+	LONG         $0x402e1262
+	WORD         $0xf952
+	VBROADCASTSS 4(R9)(SI*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xc052
+	LONG         $0x402e8262
+	WORD         $0xc952
+	VBROADCASTSS 4(DI), Z26
+	LONG         $0x402e8262
+	WORD         $0xd052
+	LONG         $0x402e8262
+	WORD         $0xd952
+	VBROADCASTSS 4(DI)(SI*1), Z26
+	LONG         $0x402e8262
+	WORD         $0xe052
+	LONG         $0x402e8262
+	WORD         $0xe952
+	VBROADCASTSS 4(DI)(SI*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xf052
+	LONG         $0x402e8262
+	WORD         $0xf952
+	VMOVUPS      256(R10), Z24
+	VMOVUPS      320(R10), Z25
 	VBROADCASTSS 8(BX), Z26
 	LONG         $0x402e9262
-	WORD         $0xf052
-	LONG         $0x402e9262
-	WORD         $0xf952
-	VBROADCASTSS 8(BX)(CX*1), Z26
-	LONG         $0x402e1262
-	WORD         $0xc052
-	LONG         $0x402e1262
-	WORD         $0xc952
-	VBROADCASTSS 8(BX)(CX*2), Z26
-	LONG         $0x402e1262
-	WORD         $0xd052
-	LONG         $0x402e1262
-	WORD         $0xd952
-	VBROADCASTSS 8(SI), Z26
-	LONG         $0x402e1262
-	WORD         $0xe052
-	LONG         $0x402e1262
-	WORD         $0xe952
-	VBROADCASTSS 8(SI)(CX*1), Z26
-	LONG         $0x402e1262
-	WORD         $0xf052
-	LONG         $0x402e1262
-	WORD         $0xf952
-	VBROADCASTSS 8(SI)(CX*2), Z26
-	LONG         $0x402e8262
-	WORD         $0xc052
-	LONG         $0x402e8262
-	WORD         $0xc952
-	VBROADCASTSS 8(DX), Z26
-	LONG         $0x402e8262
-	WORD         $0xd052
-	LONG         $0x402e8262
-	WORD         $0xd952
-	VBROADCASTSS 8(DX)(CX*1), Z26
-	LONG         $0x402e8262
-	WORD         $0xe052
-	LONG         $0x402e8262
-	WORD         $0xe952
-	VBROADCASTSS 8(DX)(CX*2), Z26
-	LONG         $0x402e8262
-	WORD         $0xf052
-	LONG         $0x402e8262
-	WORD         $0xf952
-	VMOVUPS      384(DI), Z24
-	VMOVUPS      448(DI), Z25
-	VBROADCASTSS 12(AX), Z26
-	LONG         $0x402e9262
 	WORD         $0xc052
 	LONG         $0x402e9262
 	WORD         $0xc952
-	VBROADCASTSS 12(AX)(CX*1), Z26
+	VBROADCASTSS 8(BX)(SI*1), Z26
 	LONG         $0x402e9262
 	WORD         $0xd052
 	LONG         $0x402e9262
 	WORD         $0xd952
-	VBROADCASTSS 12(AX)(CX*2), Z26
+	VBROADCASTSS 8(BX)(SI*2), Z26
 	LONG         $0x402e9262
 	WORD         $0xe052
 	LONG         $0x402e9262
 	WORD         $0xe952
+	VBROADCASTSS 8(R8), Z26
+	LONG         $0x402e9262
+	WORD         $0xf052
+	LONG         $0x402e9262
+	WORD         $0xf952
+	VBROADCASTSS 8(R8)(SI*1), Z26
+	LONG         $0x402e1262
+	WORD         $0xc052
+	LONG         $0x402e1262
+	WORD         $0xc952
+	VBROADCASTSS 8(R8)(SI*2), Z26
+	LONG         $0x402e1262
+	WORD         $0xd052
+	LONG         $0x402e1262
+	WORD         $0xd952
+	VBROADCASTSS 8(R9), Z26
+	LONG         $0x402e1262
+	WORD         $0xe052
+	LONG         $0x402e1262
+	WORD         $0xe952
+	VBROADCASTSS 8(R9)(SI*1), Z26
+	LONG         $0x402e1262
+	WORD         $0xf052
+	LONG         $0x402e1262
+	WORD         $0xf952
+	VBROADCASTSS 8(R9)(SI*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xc052
+	LONG         $0x402e8262
+	WORD         $0xc952
+	VBROADCASTSS 8(DI), Z26
+	LONG         $0x402e8262
+	WORD         $0xd052
+	LONG         $0x402e8262
+	WORD         $0xd952
+	VBROADCASTSS 8(DI)(SI*1), Z26
+	LONG         $0x402e8262
+	WORD         $0xe052
+	LONG         $0x402e8262
+	WORD         $0xe952
+	VBROADCASTSS 8(DI)(SI*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xf052
+	LONG         $0x402e8262
+	WORD         $0xf952
+	VMOVUPS      384(R10), Z24
+	VMOVUPS      448(R10), Z25
 	VBROADCASTSS 12(BX), Z26
 	LONG         $0x402e9262
+	WORD         $0xc052
+	LONG         $0x402e9262
+	WORD         $0xc952
+	VBROADCASTSS 12(BX)(SI*1), Z26
+	LONG         $0x402e9262
+	WORD         $0xd052
+	LONG         $0x402e9262
+	WORD         $0xd952
+	VBROADCASTSS 12(BX)(SI*2), Z26
+	LONG         $0x402e9262
+	WORD         $0xe052
+	LONG         $0x402e9262
+	WORD         $0xe952
+	VBROADCASTSS 12(R8), Z26
+	LONG         $0x402e9262
 	WORD         $0xf052
 	LONG         $0x402e9262
 	WORD         $0xf952
-	VBROADCASTSS 12(BX)(CX*1), Z26
+	VBROADCASTSS 12(R8)(SI*1), Z26
 	LONG         $0x402e1262
 	WORD         $0xc052
 	LONG         $0x402e1262
 	WORD         $0xc952
-	VBROADCASTSS 12(BX)(CX*2), Z26
+	VBROADCASTSS 12(R8)(SI*2), Z26
 	LONG         $0x402e1262
 	WORD         $0xd052
 	LONG         $0x402e1262
 	WORD         $0xd952
-	VBROADCASTSS 12(SI), Z26
+	VBROADCASTSS 12(R9), Z26
 	LONG         $0x402e1262
 	WORD         $0xe052
 	LONG         $0x402e1262
 	WORD         $0xe952
-	VBROADCASTSS 12(SI)(CX*1), Z26
+	VBROADCASTSS 12(R9)(SI*1), Z26
 	LONG         $0x402e1262
 	WORD         $0xf052
 	LONG         $0x402e1262
 	WORD         $0xf952
-	VBROADCASTSS 12(SI)(CX*2), Z26
+	VBROADCASTSS 12(R9)(SI*2), Z26
 	LONG         $0x402e8262
 	WORD         $0xc052
 	LONG         $0x402e8262
 	WORD         $0xc952
-	VBROADCASTSS 12(DX), Z26
+	VBROADCASTSS 12(DI), Z26
 	LONG         $0x402e8262
 	WORD         $0xd052
 	LONG         $0x402e8262
 	WORD         $0xd952
-	VBROADCASTSS 12(DX)(CX*1), Z26
+	VBROADCASTSS 12(DI)(SI*1), Z26
 	LONG         $0x402e8262
 	WORD         $0xe052
 	LONG         $0x402e8262
 	WORD         $0xe952
-	VBROADCASTSS 12(DX)(CX*2), Z26
+	VBROADCASTSS 12(DI)(SI*2), Z26
 	LONG         $0x402e8262
 	WORD         $0xf052
 	LONG         $0x402e8262
 	WORD         $0xf952
-	ADDQ         $0x00000200, DI
-	ADDQ         $0x10, AX
+	ADDQ         $0x00000200, R10
 	ADDQ         $0x10, BX
-	ADDQ         $0x10, SI
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, R8
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R11
 	JGE          loop
 
 rest:
-	ADDQ $0x04, R8
+	ADDQ $0x04, R11
 	JEQ  end
 
 single:
-	VMOVUPS      (DI), Z24
-	VMOVUPS      64(DI), Z25
-	VBROADCASTSS (AX), Z26
-	LONG         $0x402e9262
-	WORD         $0xc052
-	LONG         $0x402e9262
-	WORD         $0xc952
-	VBROADCASTSS (AX)(CX*1), Z26
-	LONG         $0x402e9262
-	WORD         $0xd052
-	LONG         $0x402e9262
-	WORD         $0xd952
-	VBROADCASTSS (AX)(CX*2), Z26
-	LONG         $0x402e9262
-	WORD         $0xe052
-	LONG         $0x402e9262
-	WORD         $0xe952
+	VMOVUPS      (R10), Z24
+	VMOVUPS      64(R10), Z25
 	VBROADCASTSS (BX), Z26
 	LONG         $0x402e9262
+	WORD         $0xc052
+	LONG         $0x402e9262
+	WORD         $0xc952
+	VBROADCASTSS (BX)(SI*1), Z26
+	LONG         $0x402e9262
+	WORD         $0xd052
+	LONG         $0x402e9262
+	WORD         $0xd952
+	VBROADCASTSS (BX)(SI*2), Z26
+	LONG         $0x402e9262
+	WORD         $0xe052
+	LONG         $0x402e9262
+	WORD         $0xe952
+	VBROADCASTSS (R8), Z26
+	LONG         $0x402e9262
 	WORD         $0xf052
 	LONG         $0x402e9262
 	WORD         $0xf952
-	VBROADCASTSS (BX)(CX*1), Z26
+	VBROADCASTSS (R8)(SI*1), Z26
 	LONG         $0x402e1262
 	WORD         $0xc052
 	LONG         $0x402e1262
 	WORD         $0xc952
-	VBROADCASTSS (BX)(CX*2), Z26
+	VBROADCASTSS (R8)(SI*2), Z26
 	LONG         $0x402e1262
 	WORD         $0xd052
 	LONG         $0x402e1262
 	WORD         $0xd952
-	VBROADCASTSS (SI), Z26
+	VBROADCASTSS (R9), Z26
 	LONG         $0x402e1262
 	WORD         $0xe052
 	LONG         $0x402e1262
 	WORD         $0xe952
-	VBROADCASTSS (SI)(CX*1), Z26
+	VBROADCASTSS (R9)(SI*1), Z26
 	LONG         $0x402e1262
 	WORD         $0xf052
 	LONG         $0x402e1262
 	WORD         $0xf952
-	VBROADCASTSS (SI)(CX*2), Z26
+	VBROADCASTSS (R9)(SI*2), Z26
 	LONG         $0x402e8262
 	WORD         $0xc052
 	LONG         $0x402e8262
 	WORD         $0xc952
-	VBROADCASTSS (DX), Z26
+	VBROADCASTSS (DI), Z26
 	LONG         $0x402e8262
 	WORD         $0xd052
 	LONG         $0x402e8262
 	WORD         $0xd952
-	VBROADCASTSS (DX)(CX*1), Z26
+	VBROADCASTSS (DI)(SI*1), Z26
 	LONG         $0x402e8262
 	WORD         $0xe052
 	LONG         $0x402e8262
 	WORD         $0xe952
-	VBROADCASTSS (DX)(CX*2), Z26
+	VBROADCASTSS (DI)(SI*2), Z26
 	LONG         $0x402e8262
 	WORD         $0xf052
 	LONG         $0x402e8262
 	WORD         $0xf952
-	ADDQ         $0x00000080, DI
-	ADDQ         $0x04, AX
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x04, BX
-	ADDQ         $0x04, SI
-	ADDQ         $0x04, DX
-	DECQ         R8
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, DI
+	DECQ         R11
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
@@ -3955,7 +4125,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z25
 	VMULPS       Z25, Z0, Z26
@@ -4008,47 +4178,62 @@ leaky:
 	VMAXPS       Z23, Z26, Z23
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), SI
-	LEAQ    (SI)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
-	VMOVUPS Z8, (BX)(CX*1)
-	VMOVUPS Z9, 64(BX)(CX*1)
-	VMOVUPS Z10, (BX)(CX*2)
-	VMOVUPS Z11, 64(BX)(CX*2)
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
-	VMOVUPS Z14, (SI)(CX*1)
-	VMOVUPS Z15, 64(SI)(CX*1)
-	VMOVUPS Z16, (SI)(CX*2)
-	VMOVUPS Z17, 64(SI)(CX*2)
-	VMOVUPS Z18, (DX)
-	VMOVUPS Z19, 64(DX)
-	VMOVUPS Z20, (DX)(CX*1)
-	VMOVUPS Z21, 64(DX)(CX*1)
-	VMOVUPS Z22, (DX)(CX*2)
-	VMOVUPS Z23, 64(DX)(CX*2)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), R9
+	LEAQ    (R9)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, (R8)(SI*1)
+	VMOVUPS Z9, 64(R8)(SI*1)
+	VMOVUPS Z10, (R8)(SI*2)
+	VMOVUPS Z11, 64(R8)(SI*2)
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	VMOVUPS Z14, (R9)(SI*1)
+	VMOVUPS Z15, 64(R9)(SI*1)
+	VMOVUPS Z16, (R9)(SI*2)
+	VMOVUPS Z17, 64(R9)(SI*2)
+	VMOVUPS Z18, (DI)
+	VMOVUPS Z19, 64(DI)
+	VMOVUPS Z20, (DI)(SI*1)
+	VMOVUPS Z21, 64(DI)(SI*1)
+	VMOVUPS Z22, (DI)(SI*2)
+	VMOVUPS Z23, 64(DI)(SI*2)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x0000000c, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x0000000c, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm13AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm13AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm13AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm13AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4079,447 +4264,447 @@ TEXT ·gemm13AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
-	VMOVUPS (AX), Z10
-	VMOVUPS 64(AX), Z11
-	VMOVUPS (AX), Z12
-	VMOVUPS 64(AX), Z13
-	VMOVUPS (AX), Z14
-	VMOVUPS 64(AX), Z15
-	VMOVUPS (AX), Z16
-	VMOVUPS 64(AX), Z17
-	VMOVUPS (AX), Z18
-	VMOVUPS 64(AX), Z19
-	VMOVUPS (AX), Z20
-	VMOVUPS 64(AX), Z21
-	VMOVUPS (AX), Z22
-	VMOVUPS 64(AX), Z23
-	VMOVUPS (AX), Z24
-	VMOVUPS 64(AX), Z25
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	VMOVUPS (BX), Z16
+	VMOVUPS 64(BX), Z17
+	VMOVUPS (BX), Z18
+	VMOVUPS 64(BX), Z19
+	VMOVUPS (BX), Z20
+	VMOVUPS 64(BX), Z21
+	VMOVUPS (BX), Z22
+	VMOVUPS 64(BX), Z23
+	VMOVUPS (BX), Z24
+	VMOVUPS 64(BX), Z25
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), SI
-	LEAQ    (SI)(DX*1), DI
-	LEAQ    (DI)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS (BX)(CX*1), Z8
-	VMOVUPS 64(BX)(CX*1), Z9
-	VMOVUPS (BX)(CX*2), Z10
-	VMOVUPS 64(BX)(CX*2), Z11
-	VMOVUPS (SI), Z12
-	VMOVUPS 64(SI), Z13
-	VMOVUPS (SI)(CX*1), Z14
-	VMOVUPS 64(SI)(CX*1), Z15
-	VMOVUPS (SI)(CX*2), Z16
-	VMOVUPS 64(SI)(CX*2), Z17
-	VMOVUPS (DI), Z18
-	VMOVUPS 64(DI), Z19
-	VMOVUPS (DI)(CX*1), Z20
-	VMOVUPS 64(DI)(CX*1), Z21
-	VMOVUPS (DI)(CX*2), Z22
-	VMOVUPS 64(DI)(CX*2), Z23
-	VMOVUPS (DX), Z24
-	VMOVUPS 64(DX), Z25
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), R9
+	LEAQ    (R9)(DI*1), R10
+	LEAQ    (R10)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	VMOVUPS (R8)(SI*1), Z8
+	VMOVUPS 64(R8)(SI*1), Z9
+	VMOVUPS (R8)(SI*2), Z10
+	VMOVUPS 64(R8)(SI*2), Z11
+	VMOVUPS (R9), Z12
+	VMOVUPS 64(R9), Z13
+	VMOVUPS (R9)(SI*1), Z14
+	VMOVUPS 64(R9)(SI*1), Z15
+	VMOVUPS (R9)(SI*2), Z16
+	VMOVUPS 64(R9)(SI*2), Z17
+	VMOVUPS (R10), Z18
+	VMOVUPS 64(R10), Z19
+	VMOVUPS (R10)(SI*1), Z20
+	VMOVUPS 64(R10)(SI*1), Z21
+	VMOVUPS (R10)(SI*2), Z22
+	VMOVUPS 64(R10)(SI*2), Z23
+	VMOVUPS (DI), Z24
+	VMOVUPS 64(DI), Z25
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), BX
-	LEAQ (BX)(DX*1), SI
-	LEAQ (SI)(DX*1), DI
-	LEAQ (DI)(DX*1), DX
-	MOVQ b+24(FP), R8
-	MOVQ k+0(FP), R9
-	SUBQ $0x04, R9
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), R8
+	LEAQ (R8)(DI*1), R9
+	LEAQ (R9)(DI*1), R10
+	LEAQ (R10)(DI*1), DI
+	MOVQ b+32(FP), R11
+	MOVQ k+8(FP), R12
+	SUBQ $0x04, R12
 	JLT  rest
 
 loop:
-	VMOVUPS      (R8), Z26
-	VMOVUPS      64(R8), Z27
-	VBROADCASTSS (AX), Z28
-	LONG         $0x401e9262
-	WORD         $0xc252
-	LONG         $0x401e9262
-	WORD         $0xcb52
-	VBROADCASTSS (AX)(CX*1), Z28
-	LONG         $0x401e9262
-	WORD         $0xd252
-	LONG         $0x401e9262
-	WORD         $0xdb52
-	VBROADCASTSS (AX)(CX*2), Z28
-	LONG         $0x401e9262
-	WORD         $0xe252
-	LONG         $0x401e9262
-	WORD         $0xeb52
+	VMOVUPS      (R11), Z26
+	VMOVUPS      64(R11), Z27
 	VBROADCASTSS (BX), Z28
 	LONG         $0x401e9262
+	WORD         $0xc252
+	LONG         $0x401e9262
+	WORD         $0xcb52
+	VBROADCASTSS (BX)(SI*1), Z28
+	LONG         $0x401e9262
+	WORD         $0xd252
+	LONG         $0x401e9262
+	WORD         $0xdb52
+	VBROADCASTSS (BX)(SI*2), Z28
+	LONG         $0x401e9262
+	WORD         $0xe252
+	LONG         $0x401e9262
+	WORD         $0xeb52
+	VBROADCASTSS (R8), Z28
+	LONG         $0x401e9262
 	WORD         $0xf252
 	LONG         $0x401e9262
 	WORD         $0xfb52
-	VBROADCASTSS (BX)(CX*1), Z28
+	VBROADCASTSS (R8)(SI*1), Z28
 	LONG         $0x401e1262
 	WORD         $0xc252
 	LONG         $0x401e1262
 	WORD         $0xcb52
-	VBROADCASTSS (BX)(CX*2), Z28
+	VBROADCASTSS (R8)(SI*2), Z28
 	LONG         $0x401e1262
 	WORD         $0xd252
 	LONG         $0x401e1262
 	WORD         $0xdb52
-	VBROADCASTSS (SI), Z28
+	VBROADCASTSS (R9), Z28
 	LONG         $0x401e1262
 	WORD         $0xe252
 	LONG         $0x401e1262
 	WORD         $0xeb52
-	VBROADCASTSS (SI)(CX*1), Z28
+	VBROADCASTSS (R9)(SI*1), Z28
 	LONG         $0x401e1262
 	WORD         $0xf252
 	LONG         $0x401e1262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(CX*2), Z28
+	VBROADCASTSS (R9)(SI*2), Z28
 	LONG         $0x401e8262
 	WORD         $0xc252
 	LONG         $0x401e8262
 	WORD         $0xcb52
+	VBROADCASTSS (R10), Z28
+	LONG         $0x401e8262
+	WORD         $0xd252
+	LONG         $0x401e8262
+	WORD         $0xdb52
+	VBROADCASTSS (R10)(SI*1), Z28
+	LONG         $0x401e8262
+	WORD         $0xe252
+	LONG         $0x401e8262
+	WORD         $0xeb52
+	VBROADCASTSS (R10)(SI*2), Z28
+	LONG         $0x401e8262
+	WORD         $0xf252
+	LONG         $0x401e8262
+	WORD         $0xfb52
 	VBROADCASTSS (DI), Z28
-	LONG         $0x401e8262
-	WORD         $0xd252
-	LONG         $0x401e8262
-	WORD         $0xdb52
-	VBROADCASTSS (DI)(CX*1), Z28
-	LONG         $0x401e8262
-	WORD         $0xe252
-	LONG         $0x401e8262
-	WORD         $0xeb52
-	VBROADCASTSS (DI)(CX*2), Z28
-	LONG         $0x401e8262
-	WORD         $0xf252
-	LONG         $0x401e8262
-	WORD         $0xfb52
-	VBROADCASTSS (DX), Z28
 	LONG         $0x401e0262
 	WORD         $0xc252
 	LONG         $0x401e0262
 	WORD         $0xcb52
-	VMOVUPS      128(R8), Z26
-	VMOVUPS      192(R8), Z27
-	VBROADCASTSS 4(AX), Z28
-	LONG         $0x401e9262
-	WORD         $0xc252
-	LONG         $0x401e9262
-	WORD         $0xcb52
-	VBROADCASTSS 4(AX)(CX*1), Z28
-	LONG         $0x401e9262
-	WORD         $0xd252
-	LONG         $0x401e9262
-	WORD         $0xdb52
-	VBROADCASTSS 4(AX)(CX*2), Z28
-	LONG         $0x401e9262
-	WORD         $0xe252
-	LONG         $0x401e9262
-	WORD         $0xeb52
+	VMOVUPS      128(R11), Z26
+	VMOVUPS      192(R11), Z27
 	VBROADCASTSS 4(BX), Z28
 	LONG         $0x401e9262
+	WORD         $0xc252
+	LONG         $0x401e9262
+	WORD         $0xcb52
+	VBROADCASTSS 4(BX)(SI*1), Z28
+	LONG         $0x401e9262
+	WORD         $0xd252
+	LONG         $0x401e9262
+	WORD         $0xdb52
+	VBROADCASTSS 4(BX)(SI*2), Z28
+	LONG         $0x401e9262
+	WORD         $0xe252
+	LONG         $0x401e9262
+	WORD         $0xeb52
+	VBROADCASTSS 4(R8), Z28
+	LONG         $0x401e9262
 	WORD         $0xf252
 	LONG         $0x401e9262
 	WORD         $0xfb52
-	VBROADCASTSS 4(BX)(CX*1), Z28
+	VBROADCASTSS 4(R8)(SI*1), Z28
 	LONG         $0x401e1262
 	WORD         $0xc252
 	LONG         $0x401e1262
 	WORD         $0xcb52
-	VBROADCASTSS 4(BX)(CX*2), Z28
+	VBROADCASTSS 4(R8)(SI*2), Z28
 	LONG         $0x401e1262
 	WORD         $0xd252
 	LONG         $0x401e1262
 	WORD         $0xdb52
-	VBROADCASTSS 4(SI), Z28
+	VBROADCASTSS 4(R9), Z28
 	LONG         $0x401e1262
 	WORD         $0xe252
 	LONG         $0x401e1262
 	WORD         $0xeb52
-	VBROADCASTSS 4(SI)(CX*1), Z28
+	VBROADCASTSS 4(R9)(SI*1), Z28
 	LONG         $0x401e1262
 	WORD         $0xf252
 	LONG         $0x401e1262
 	WORD         $0xfb52
-	VBROADCASTSS 4(SI)(CX*2), Z28
+	VBROADCASTSS 4(R9)(SI*2), Z28
 	LONG         $0x401e8262
 	WORD         $0xc252
 	LONG         $0x401e8262
 	WORD         $0xcb52
+	VBROADCASTSS 4(R10), Z28
+	LONG         $0x401e8262
+	WORD         $0xd252
+	LONG         $0x401e8262
+	WORD         $0xdb52
+	VBROADCASTSS 4(R10)(SI*1), Z28
+	LONG         $0x401e8262
+	WORD         $0xe252
+	LONG         $0x401e8262
+	WORD         $0xeb52
+	VBROADCASTSS 4(R10)(SI*2), Z28
+	LONG         $0x401e8262
+	WORD         $0xf252
+	LONG         $0x401e8262
+	WORD         $0xfb52
 	VBROADCASTSS 4(DI), Z28
-	LONG         $0x401e8262
-	WORD         $0xd252
-	LONG         $0x401e8262
-	WORD         $0xdb52
-	VBROADCASTSS 4(DI)(CX*1), Z28
-	LONG         $0x401e8262
-	WORD         $0xe252
-	LONG         $0x401e8262
-	WORD         $0xeb52
-	VBROADCASTSS 4(DI)(CX*2), Z28
-	LONG         $0x401e8262
-	WORD         $0xf252
-	LONG         $0x401e8262
-	WORD         $0xfb52
-	VBROADCASTSS 4(DX), Z28
 	LONG         $0x401e0262
 	WORD         $0xc252
 	LONG         $0x401e0262
 	WORD         $0xcb52
-	VMOVUPS      256(R8), Z26
-	VMOVUPS      320(R8), Z27
-	VBROADCASTSS 8(AX), Z28
-	LONG         $0x401e9262
-	WORD         $0xc252
-	LONG         $0x401e9262
-	WORD         $0xcb52
-	VBROADCASTSS 8(AX)(CX*1), Z28
-	LONG         $0x401e9262
-	WORD         $0xd252
-	LONG         $0x401e9262
-	WORD         $0xdb52
-	VBROADCASTSS 8(AX)(CX*2), Z28
-	LONG         $0x401e9262
-	WORD         $0xe252
-	LONG         $0x401e9262
-	WORD         $0xeb52
+	VMOVUPS      256(R11), Z26
+	VMOVUPS      320(R11), Z27
 	VBROADCASTSS 8(BX), Z28
 	LONG         $0x401e9262
+	WORD         $0xc252
+	LONG         $0x401e9262
+	WORD         $0xcb52
+	VBROADCASTSS 8(BX)(SI*1), Z28
+	LONG         $0x401e9262
+	WORD         $0xd252
+	LONG         $0x401e9262
+	WORD         $0xdb52
+	VBROADCASTSS 8(BX)(SI*2), Z28
+	LONG         $0x401e9262
+	WORD         $0xe252
+	LONG         $0x401e9262
+	WORD         $0xeb52
+	VBROADCASTSS 8(R8), Z28
+	LONG         $0x401e9262
 	WORD         $0xf252
 	LONG         $0x401e9262
 	WORD         $0xfb52
-	VBROADCASTSS 8(BX)(CX*1), Z28
+	VBROADCASTSS 8(R8)(SI*1), Z28
 	LONG         $0x401e1262
 	WORD         $0xc252
 	LONG         $0x401e1262
 	WORD         $0xcb52
-	VBROADCASTSS 8(BX)(CX*2), Z28
+	VBROADCASTSS 8(R8)(SI*2), Z28
 	LONG         $0x401e1262
 	WORD         $0xd252
 	LONG         $0x401e1262
 	WORD         $0xdb52
-	VBROADCASTSS 8(SI), Z28
+	VBROADCASTSS 8(R9), Z28
 	LONG         $0x401e1262
 	WORD         $0xe252
 	LONG         $0x401e1262
 	WORD         $0xeb52
-	VBROADCASTSS 8(SI)(CX*1), Z28
+	VBROADCASTSS 8(R9)(SI*1), Z28
 	LONG         $0x401e1262
 	WORD         $0xf252
 	LONG         $0x401e1262
 	WORD         $0xfb52
-	VBROADCASTSS 8(SI)(CX*2), Z28
+	VBROADCASTSS 8(R9)(SI*2), Z28
 	LONG         $0x401e8262
 	WORD         $0xc252
 	LONG         $0x401e8262
 	WORD         $0xcb52
+	VBROADCASTSS 8(R10), Z28
+	LONG         $0x401e8262
+	WORD         $0xd252
+	LONG         $0x401e8262
+	WORD         $0xdb52
+	VBROADCASTSS 8(R10)(SI*1), Z28
+	LONG         $0x401e8262
+	WORD         $0xe252
+	LONG         $0x401e8262
+	WORD         $0xeb52
+	VBROADCASTSS 8(R10)(SI*2), Z28
+	LONG         $0x401e8262
+	WORD         $0xf252
+	LONG         $0x401e8262
+	WORD         $0xfb52
 	VBROADCASTSS 8(DI), Z28
-	LONG         $0x401e8262
-	WORD         $0xd252
-	LONG         $0x401e8262
-	WORD         $0xdb52
-	VBROADCASTSS 8(DI)(CX*1), Z28
-	LONG         $0x401e8262
-	WORD         $0xe252
-	LONG         $0x401e8262
-	WORD         $0xeb52
-	VBROADCASTSS 8(DI)(CX*2), Z28
-	LONG         $0x401e8262
-	WORD         $0xf252
-	LONG         $0x401e8262
-	WORD         $0xfb52
-	VBROADCASTSS 8(DX), Z28
 	LONG         $0x401e0262
 	WORD         $0xc252
 	LONG         $0x401e0262
 	WORD         $0xcb52
-	VMOVUPS      384(R8), Z26
-	VMOVUPS      448(R8), Z27
-	VBROADCASTSS 12(AX), Z28
-	LONG         $0x401e9262
-	WORD         $0xc252
-	LONG         $0x401e9262
-	WORD         $0xcb52
-	VBROADCASTSS 12(AX)(CX*1), Z28
-	LONG         $0x401e9262
-	WORD         $0xd252
-	LONG         $0x401e9262
-	WORD         $0xdb52
-	VBROADCASTSS 12(AX)(CX*2), Z28
-	LONG         $0x401e9262
-	WORD         $0xe252
-	LONG         $0x401e9262
-	WORD         $0xeb52
+	VMOVUPS      384(R11), Z26
+	VMOVUPS      448(R11), Z27
 	VBROADCASTSS 12(BX), Z28
 	LONG         $0x401e9262
+	WORD         $0xc252
+	LONG         $0x401e9262
+	WORD         $0xcb52
+	VBROADCASTSS 12(BX)(SI*1), Z28
+	LONG         $0x401e9262
+	WORD         $0xd252
+	LONG         $0x401e9262
+	WORD         $0xdb52
+	VBROADCASTSS 12(BX)(SI*2), Z28
+	LONG         $0x401e9262
+	WORD         $0xe252
+	LONG         $0x401e9262
+	WORD         $0xeb52
+	VBROADCASTSS 12(R8), Z28
+	LONG         $0x401e9262
 	WORD         $0xf252
 	LONG         $0x401e9262
 	WORD         $0xfb52
-	VBROADCASTSS 12(BX)(CX*1), Z28
+	VBROADCASTSS 12(R8)(SI*1), Z28
 	LONG         $0x401e1262
 	WORD         $0xc252
 	LONG         $0x401e1262
 	WORD         $0xcb52
-	VBROADCASTSS 12(BX)(CX*2), Z28
+	VBROADCASTSS 12(R8)(SI*2), Z28
 	LONG         $0x401e1262
 	WORD         $0xd252
 	LONG         $0x401e1262
 	WORD         $0xdb52
-	VBROADCASTSS 12(SI), Z28
+	VBROADCASTSS 12(R9), Z28
 	LONG         $0x401e1262
 	WORD         $0xe252
 	LONG         $0x401e1262
 	WORD         $0xeb52
-	VBROADCASTSS 12(SI)(CX*1), Z28
+	VBROADCASTSS 12(R9)(SI*1), Z28
 	LONG         $0x401e1262
 	WORD         $0xf252
 	LONG         $0x401e1262
 	WORD         $0xfb52
-	VBROADCASTSS 12(SI)(CX*2), Z28
+	VBROADCASTSS 12(R9)(SI*2), Z28
 	LONG         $0x401e8262
 	WORD         $0xc252
 	LONG         $0x401e8262
 	WORD         $0xcb52
+	VBROADCASTSS 12(R10), Z28
+	LONG         $0x401e8262
+	WORD         $0xd252
+	LONG         $0x401e8262
+	WORD         $0xdb52
+	VBROADCASTSS 12(R10)(SI*1), Z28
+	LONG         $0x401e8262
+	WORD         $0xe252
+	LONG         $0x401e8262
+	WORD         $0xeb52
+	VBROADCASTSS 12(R10)(SI*2), Z28
+	LONG         $0x401e8262
+	WORD         $0xf252
+	LONG         $0x401e8262
+	WORD         $0xfb52
 	VBROADCASTSS 12(DI), Z28
-	LONG         $0x401e8262
-	WORD         $0xd252
-	LONG         $0x401e8262
-	WORD         $0xdb52
-	VBROADCASTSS 12(DI)(CX*1), Z28
-	LONG         $0x401e8262
-	WORD         $0xe252
-	LONG         $0x401e8262
-	WORD         $0xeb52
-	VBROADCASTSS 12(DI)(CX*2), Z28
-	LONG         $0x401e8262
-	WORD         $0xf252
-	LONG         $0x401e8262
-	WORD         $0xfb52
-	VBROADCASTSS 12(DX), Z28
 	LONG         $0x401e0262
 	WORD         $0xc252
 	LONG         $0x401e0262
 	WORD         $0xcb52
-	ADDQ         $0x00000200, R8
-	ADDQ         $0x10, AX
+	ADDQ         $0x00000200, R11
 	ADDQ         $0x10, BX
-	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
 	ADDQ         $0x10, DI
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, R9
+	SUBQ         $0x04, R12
 	JGE          loop
 
 rest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, R12
 	JEQ  end
 
 single:
-	VMOVUPS      (R8), Z26
-	VMOVUPS      64(R8), Z27
-	VBROADCASTSS (AX), Z28
-	LONG         $0x401e9262
-	WORD         $0xc252
-	LONG         $0x401e9262
-	WORD         $0xcb52
-	VBROADCASTSS (AX)(CX*1), Z28
-	LONG         $0x401e9262
-	WORD         $0xd252
-	LONG         $0x401e9262
-	WORD         $0xdb52
-	VBROADCASTSS (AX)(CX*2), Z28
-	LONG         $0x401e9262
-	WORD         $0xe252
-	LONG         $0x401e9262
-	WORD         $0xeb52
+	VMOVUPS      (R11), Z26
+	VMOVUPS      64(R11), Z27
 	VBROADCASTSS (BX), Z28
 	LONG         $0x401e9262
+	WORD         $0xc252
+	LONG         $0x401e9262
+	WORD         $0xcb52
+	VBROADCASTSS (BX)(SI*1), Z28
+	LONG         $0x401e9262
+	WORD         $0xd252
+	LONG         $0x401e9262
+	WORD         $0xdb52
+	VBROADCASTSS (BX)(SI*2), Z28
+	LONG         $0x401e9262
+	WORD         $0xe252
+	LONG         $0x401e9262
+	WORD         $0xeb52
+	VBROADCASTSS (R8), Z28
+	LONG         $0x401e9262
 	WORD         $0xf252
 	LONG         $0x401e9262
 	WORD         $0xfb52
-	VBROADCASTSS (BX)(CX*1), Z28
+	VBROADCASTSS (R8)(SI*1), Z28
 	LONG         $0x401e1262
 	WORD         $0xc252
 	LONG         $0x401e1262
 	WORD         $0xcb52
-	VBROADCASTSS (BX)(CX*2), Z28
+	VBROADCASTSS (R8)(SI*2), Z28
 	LONG         $0x401e1262
 	WORD         $0xd252
 	LONG         $0x401e1262
 	WORD         $0xdb52
-	VBROADCASTSS (SI), Z28
+	VBROADCASTSS (R9), Z28
 	LONG         $0x401e1262
 	WORD         $0xe252
 	LONG         $0x401e1262
 	WORD         $0xeb52
-	VBROADCASTSS (SI)(CX*1), Z28
+	VBROADCASTSS (R9)(SI*1), Z28
 	LONG         $0x401e1262
 	WORD         $0xf252
 	LONG         $0x401e1262
 	WORD         $0xfb52
-	VBROADCASTSS (SI)(CX*2), Z28
+	VBROADCASTSS (R9)(SI*2), Z28
 	LONG         $0x401e8262
 	WORD         $0xc252
 	LONG         $0x401e8262
 	WORD         $0xcb52
+	VBROADCASTSS (R10), Z28
+	LONG         $0x401e8262
+	WORD         $0xd252
+	LONG         $0x401e8262
+	WORD         $0xdb52
+	VBROADCASTSS (R10)(SI*1), Z28
+	LONG         $0x401e8262
+	WORD         $0xe252
+	LONG         $0x401e8262
+	WORD         $0xeb52
+	VBROADCASTSS (R10)(SI*2), Z28
+	LONG         $0x401e8262
+	WORD         $0xf252
+	LONG         $0x401e8262
+	WORD         $0xfb52
 	VBROADCASTSS (DI), Z28
-	LONG         $0x401e8262
-	WORD         $0xd252
-	LONG         $0x401e8262
-	WORD         $0xdb52
-	VBROADCASTSS (DI)(CX*1), Z28
-	LONG         $0x401e8262
-	WORD         $0xe252
-	LONG         $0x401e8262
-	WORD         $0xeb52
-	VBROADCASTSS (DI)(CX*2), Z28
-	LONG         $0x401e8262
-	WORD         $0xf252
-	LONG         $0x401e8262
-	WORD         $0xfb52
-	VBROADCASTSS (DX), Z28
 	LONG         $0x401e0262
 	WORD         $0xc252
 	LONG         $0x401e0262
 	WORD         $0xcb52
-	ADDQ         $0x00000080, R8
-	ADDQ         $0x04, AX
+	ADDQ         $0x00000080, R11
 	ADDQ         $0x04, BX
-	ADDQ         $0x04, SI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
 	ADDQ         $0x04, DI
-	ADDQ         $0x04, DX
-	DECQ         R9
+	DECQ         R12
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z26, Z26, Z26
 	VMAXPS Z0, Z26, Z0
@@ -4551,7 +4736,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z27
 	VMULPS       Z27, Z0, Z28
@@ -4608,50 +4793,65 @@ leaky:
 	VMAXPS       Z25, Z28, Z25
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), SI
-	LEAQ    (SI)(DX*1), DI
-	LEAQ    (DI)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
-	VMOVUPS Z8, (BX)(CX*1)
-	VMOVUPS Z9, 64(BX)(CX*1)
-	VMOVUPS Z10, (BX)(CX*2)
-	VMOVUPS Z11, 64(BX)(CX*2)
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
-	VMOVUPS Z14, (SI)(CX*1)
-	VMOVUPS Z15, 64(SI)(CX*1)
-	VMOVUPS Z16, (SI)(CX*2)
-	VMOVUPS Z17, 64(SI)(CX*2)
-	VMOVUPS Z18, (DI)
-	VMOVUPS Z19, 64(DI)
-	VMOVUPS Z20, (DI)(CX*1)
-	VMOVUPS Z21, 64(DI)(CX*1)
-	VMOVUPS Z22, (DI)(CX*2)
-	VMOVUPS Z23, 64(DI)(CX*2)
-	VMOVUPS Z24, (DX)
-	VMOVUPS Z25, 64(DX)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), R9
+	LEAQ    (R9)(DI*1), R10
+	LEAQ    (R10)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, (R8)(SI*1)
+	VMOVUPS Z9, 64(R8)(SI*1)
+	VMOVUPS Z10, (R8)(SI*2)
+	VMOVUPS Z11, 64(R8)(SI*2)
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	VMOVUPS Z14, (R9)(SI*1)
+	VMOVUPS Z15, 64(R9)(SI*1)
+	VMOVUPS Z16, (R9)(SI*2)
+	VMOVUPS Z17, 64(R9)(SI*2)
+	VMOVUPS Z18, (R10)
+	VMOVUPS Z19, 64(R10)
+	VMOVUPS Z20, (R10)(SI*1)
+	VMOVUPS Z21, 64(R10)(SI*1)
+	VMOVUPS Z22, (R10)(SI*2)
+	VMOVUPS Z23, 64(R10)(SI*2)
+	VMOVUPS Z24, (DI)
+	VMOVUPS Z25, 64(DI)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x0000000d, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x0000000d, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 
-// func gemm14AVX512BF16(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+// func gemm14AVX512BF16(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 // Requires: AVX, AVX512F
-TEXT ·gemm14AVX512BF16(SB), NOSPLIT, $0-64
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000008, AX
+TEXT ·gemm14AVX512BF16(SB), NOSPLIT, $0-72
+	MOVQ tiles+0(FP), AX
+	MOVQ a+16(FP), CX
+	MOVQ c+40(FP), DX
+
+tile:
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000008, BX
 	JNZ    bias
-	TESTQ  $0x00000001, AX
+	TESTQ  $0x00000001, BX
 	JNZ    accumulate
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4684,476 +4884,476 @@ TEXT ·gemm14AVX512BF16(SB), NOSPLIT, $0-64
 	JMP    begin
 
 bias:
-	MOVQ    bias+48(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX), Z2
-	VMOVUPS 64(AX), Z3
-	VMOVUPS (AX), Z4
-	VMOVUPS 64(AX), Z5
-	VMOVUPS (AX), Z6
-	VMOVUPS 64(AX), Z7
-	VMOVUPS (AX), Z8
-	VMOVUPS 64(AX), Z9
-	VMOVUPS (AX), Z10
-	VMOVUPS 64(AX), Z11
-	VMOVUPS (AX), Z12
-	VMOVUPS 64(AX), Z13
-	VMOVUPS (AX), Z14
-	VMOVUPS 64(AX), Z15
-	VMOVUPS (AX), Z16
-	VMOVUPS 64(AX), Z17
-	VMOVUPS (AX), Z18
-	VMOVUPS 64(AX), Z19
-	VMOVUPS (AX), Z20
-	VMOVUPS 64(AX), Z21
-	VMOVUPS (AX), Z22
-	VMOVUPS 64(AX), Z23
-	VMOVUPS (AX), Z24
-	VMOVUPS 64(AX), Z25
-	VMOVUPS (AX), Z26
-	VMOVUPS 64(AX), Z27
+	MOVQ    bias+56(FP), BX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z6
+	VMOVUPS 64(BX), Z7
+	VMOVUPS (BX), Z8
+	VMOVUPS 64(BX), Z9
+	VMOVUPS (BX), Z10
+	VMOVUPS 64(BX), Z11
+	VMOVUPS (BX), Z12
+	VMOVUPS 64(BX), Z13
+	VMOVUPS (BX), Z14
+	VMOVUPS 64(BX), Z15
+	VMOVUPS (BX), Z16
+	VMOVUPS 64(BX), Z17
+	VMOVUPS (BX), Z18
+	VMOVUPS 64(BX), Z19
+	VMOVUPS (BX), Z20
+	VMOVUPS 64(BX), Z21
+	VMOVUPS (BX), Z22
+	VMOVUPS 64(BX), Z23
+	VMOVUPS (BX), Z24
+	VMOVUPS 64(BX), Z25
+	VMOVUPS (BX), Z26
+	VMOVUPS 64(BX), Z27
 	JMP     begin
 
 accumulate:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), SI
-	LEAQ    (SI)(DX*1), DI
-	LEAQ    (DI)(DX*1), DX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS (AX)(CX*1), Z2
-	VMOVUPS 64(AX)(CX*1), Z3
-	VMOVUPS (AX)(CX*2), Z4
-	VMOVUPS 64(AX)(CX*2), Z5
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS (BX)(CX*1), Z8
-	VMOVUPS 64(BX)(CX*1), Z9
-	VMOVUPS (BX)(CX*2), Z10
-	VMOVUPS 64(BX)(CX*2), Z11
-	VMOVUPS (SI), Z12
-	VMOVUPS 64(SI), Z13
-	VMOVUPS (SI)(CX*1), Z14
-	VMOVUPS 64(SI)(CX*1), Z15
-	VMOVUPS (SI)(CX*2), Z16
-	VMOVUPS 64(SI)(CX*2), Z17
-	VMOVUPS (DI), Z18
-	VMOVUPS 64(DI), Z19
-	VMOVUPS (DI)(CX*1), Z20
-	VMOVUPS 64(DI)(CX*1), Z21
-	VMOVUPS (DI)(CX*2), Z22
-	VMOVUPS 64(DI)(CX*2), Z23
-	VMOVUPS (DX), Z24
-	VMOVUPS 64(DX), Z25
-	VMOVUPS (DX)(CX*1), Z26
-	VMOVUPS 64(DX)(CX*1), Z27
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), R9
+	LEAQ    (R9)(DI*1), R10
+	LEAQ    (R10)(DI*1), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS (BX)(SI*1), Z2
+	VMOVUPS 64(BX)(SI*1), Z3
+	VMOVUPS (BX)(SI*2), Z4
+	VMOVUPS 64(BX)(SI*2), Z5
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	VMOVUPS (R8)(SI*1), Z8
+	VMOVUPS 64(R8)(SI*1), Z9
+	VMOVUPS (R8)(SI*2), Z10
+	VMOVUPS 64(R8)(SI*2), Z11
+	VMOVUPS (R9), Z12
+	VMOVUPS 64(R9), Z13
+	VMOVUPS (R9)(SI*1), Z14
+	VMOVUPS 64(R9)(SI*1), Z15
+	VMOVUPS (R9)(SI*2), Z16
+	VMOVUPS 64(R9)(SI*2), Z17
+	VMOVUPS (R10), Z18
+	VMOVUPS 64(R10), Z19
+	VMOVUPS (R10)(SI*1), Z20
+	VMOVUPS 64(R10)(SI*1), Z21
+	VMOVUPS (R10)(SI*2), Z22
+	VMOVUPS 64(R10)(SI*2), Z23
+	VMOVUPS (DI), Z24
+	VMOVUPS 64(DI), Z25
+	VMOVUPS (DI)(SI*1), Z26
+	VMOVUPS 64(DI)(SI*1), Z27
 
 begin:
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), CX
-	SHLQ $0x02, CX
-	LEAQ (CX)(CX*2), DX
-	LEAQ (AX)(DX*1), BX
-	LEAQ (BX)(DX*1), SI
-	LEAQ (SI)(DX*1), DI
-	LEAQ (DI)(DX*1), DX
-	MOVQ b+24(FP), R8
-	MOVQ k+0(FP), R9
-	SUBQ $0x04, R9
+	MOVQ CX, BX
+	MOVQ lda+24(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	LEAQ (BX)(DI*1), R8
+	LEAQ (R8)(DI*1), R9
+	LEAQ (R9)(DI*1), R10
+	LEAQ (R10)(DI*1), DI
+	MOVQ b+32(FP), R11
+	MOVQ k+8(FP), R12
+	SUBQ $0x04, R12
 	JLT  rest
 
 loop:
-	VMOVUPS      (R8), Z28
-	VMOVUPS      64(R8), Z29
-	VBROADCASTSS (AX), Z30
-	LONG         $0x400e9262
-	WORD         $0xc452
-	LONG         $0x400e9262
-	WORD         $0xcd52
-	VBROADCASTSS (AX)(CX*1), Z30
-	LONG         $0x400e9262
-	WORD         $0xd452
-	LONG         $0x400e9262
-	WORD         $0xdd52
-	VBROADCASTSS (AX)(CX*2), Z30
-	LONG         $0x400e9262
-	WORD         $0xe452
-	LONG         $0x400e9262
-	WORD         $0xed52
+	VMOVUPS      (R11), Z28
+	VMOVUPS      64(R11), Z29
 	VBROADCASTSS (BX), Z30
 	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	VBROADCASTSS (BX)(SI*1), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e9262
+	WORD         $0xdd52
+	VBROADCASTSS (BX)(SI*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS (R8), Z30
+	LONG         $0x400e9262
 	WORD         $0xf452
 	LONG         $0x400e9262
 	WORD         $0xfd52
-	VBROADCASTSS (BX)(CX*1), Z30
+	VBROADCASTSS (R8)(SI*1), Z30
 	LONG         $0x400e1262
 	WORD         $0xc452
 	LONG         $0x400e1262
 	WORD         $0xcd52
-	VBROADCASTSS (BX)(CX*2), Z30
+	VBROADCASTSS (R8)(SI*2), Z30
 	LONG         $0x400e1262
 	WORD         $0xd452
 	LONG         $0x400e1262
 	WORD         $0xdd52
-	VBROADCASTSS (SI), Z30
+	VBROADCASTSS (R9), Z30
 	LONG         $0x400e1262
 	WORD         $0xe452
 	LONG         $0x400e1262
 	WORD         $0xed52
-	VBROADCASTSS (SI)(CX*1), Z30
+	VBROADCASTSS (R9)(SI*1), Z30
 	LONG         $0x400e1262
 	WORD         $0xf452
 	LONG         $0x400e1262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(CX*2), Z30
+	VBROADCASTSS (R9)(SI*2), Z30
 	LONG         $0x400e8262
 	WORD         $0xc452
 	LONG         $0x400e8262
 	WORD         $0xcd52
+	VBROADCASTSS (R10), Z30
+	LONG         $0x400e8262
+	WORD         $0xd452
+	LONG         $0x400e8262
+	WORD         $0xdd52
+	VBROADCASTSS (R10)(SI*1), Z30
+	LONG         $0x400e8262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS (R10)(SI*2), Z30
+	LONG         $0x400e8262
+	WORD         $0xf452
+	LONG         $0x400e8262
+	WORD         $0xfd52
 	VBROADCASTSS (DI), Z30
-	LONG         $0x400e8262
-	WORD         $0xd452
-	LONG         $0x400e8262
-	WORD         $0xdd52
-	VBROADCASTSS (DI)(CX*1), Z30
-	LONG         $0x400e8262
-	WORD         $0xe452
-	LONG         $0x400e8262
-	WORD         $0xed52
-	VBROADCASTSS (DI)(CX*2), Z30
-	LONG         $0x400e8262
-	WORD         $0xf452
-	LONG         $0x400e8262
-	WORD         $0xfd52
-	VBROADCASTSS (DX), Z30
 	LONG         $0x400e0262
 	WORD         $0xc452
 	LONG         $0x400e0262
 	WORD         $0xcd52
-	VBROADCASTSS (DX)(CX*1), Z30
+	VBROADCASTSS (DI)(SI*1), Z30
 	LONG         $0x400e0262
 	WORD         $0xd452
 	LONG         $0x400e0262
 	WORD         $0xdd52
-	VMOVUPS      128(R8), Z28
-	VMOVUPS      192(R8), Z29
-	VBROADCASTSS 4(AX), Z30
-	LONG         $0x400e9262
-	WORD         $0xc452
-	LONG         $0x400e9262
-	WORD         $0xcd52
-	VBROADCASTSS 4(AX)(CX*1), Z30
-	LONG         $0x400e9262
-	WORD         $0xd452
-	LONG         $0x400e9262
-	WORD         $0xdd52
-	VBROADCASTSS 4(AX)(CX*2), Z30
-	LONG         $0x400e9262
-	WORD         $0xe452
-	LONG         $0x400e9262
-	WORD         $0xed52
+	VMOVUPS      128(R11), Z28
+	VMOVUPS      192(R11), Z29
 	VBROADCASTSS 4(BX), Z30
 	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	VBROADCASTSS 4(BX)(SI*1), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e9262
+	WORD         $0xdd52
+	VBROADCASTSS 4(BX)(SI*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS 4(R8), Z30
+	LONG         $0x400e9262
 	WORD         $0xf452
 	LONG         $0x400e9262
 	WORD         $0xfd52
-	VBROADCASTSS 4(BX)(CX*1), Z30
+	VBROADCASTSS 4(R8)(SI*1), Z30
 	LONG         $0x400e1262
 	WORD         $0xc452
 	LONG         $0x400e1262
 	WORD         $0xcd52
-	VBROADCASTSS 4(BX)(CX*2), Z30
+	VBROADCASTSS 4(R8)(SI*2), Z30
 	LONG         $0x400e1262
 	WORD         $0xd452
 	LONG         $0x400e1262
 	WORD         $0xdd52
-	VBROADCASTSS 4(SI), Z30
+	VBROADCASTSS 4(R9), Z30
 	LONG         $0x400e1262
 	WORD         $0xe452
 	LONG         $0x400e1262
 	WORD         $0xed52
-	VBROADCASTSS 4(SI)(CX*1), Z30
+	VBROADCASTSS 4(R9)(SI*1), Z30
 	LONG         $0x400e1262
 	WORD         $0xf452
 	LONG         $0x400e1262
 	WORD         $0xfd52
-	VBROADCASTSS 4(SI)(CX*2), Z30
+	VBROADCASTSS 4(R9)(SI*2), Z30
 	LONG         $0x400e8262
 	WORD         $0xc452
 	LONG         $0x400e8262
 	WORD         $0xcd52
+	VBROADCASTSS 4(R10), Z30
+	LONG         $0x400e8262
+	WORD         $0xd452
+	LONG         $0x400e8262
+	WORD         $0xdd52
+	VBROADCASTSS 4(R10)(SI*1), Z30
+	LONG         $0x400e8262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS 4(R10)(SI*2), Z30
+	LONG         $0x400e8262
+	WORD         $0xf452
+	LONG         $0x400e8262
+	WORD         $0xfd52
 	VBROADCASTSS 4(DI), Z30
-	LONG         $0x400e8262
-	WORD         $0xd452
-	LONG         $0x400e8262
-	WORD         $0xdd52
-	VBROADCASTSS 4(DI)(CX*1), Z30
-	LONG         $0x400e8262
-	WORD         $0xe452
-	LONG         $0x400e8262
-	WORD         $0xed52
-	VBROADCASTSS 4(DI)(CX*2), Z30
-	LONG         $0x400e8262
-	WORD         $0xf452
-	LONG         $0x400e8262
-	WORD         $0xfd52
-	VBROADCASTSS 4(DX), Z30
 	LONG         $0x400e0262
 	WORD         $0xc452
 	LONG         $0x400e0262
 	WORD         $0xcd52
-	VBROADCASTSS 4(DX)(CX*1), Z30
+	VBROADCASTSS 4(DI)(SI*1), Z30
 	LONG         $0x400e0262
 	WORD         $0xd452
 	LONG         $0x400e0262
 	WORD         $0xdd52
-	VMOVUPS      256(R8), Z28
-	VMOVUPS      320(R8), Z29
-	VBROADCASTSS 8(AX), Z30
-	LONG         $0x400e9262
-	WORD         $0xc452
-	LONG         $0x400e9262
-	WORD         $0xcd52
-	VBROADCASTSS 8(AX)(CX*1), Z30
-	LONG         $0x400e9262
-	WORD         $0xd452
-	LONG         $0x400e9262
-	WORD         $0xdd52
-	VBROADCASTSS 8(AX)(CX*2), Z30
-	LONG         $0x400e9262
-	WORD         $0xe452
-	LONG         $0x400e9262
-	WORD         $0xed52
+	VMOVUPS      256(R11), Z28
+	VMOVUPS      320(R11), Z29
 	VBROADCASTSS 8(BX), Z30
 	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	VBROADCASTSS 8(BX)(SI*1), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e9262
+	WORD         $0xdd52
+	VBROADCASTSS 8(BX)(SI*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS 8(R8), Z30
+	LONG         $0x400e9262
 	WORD         $0xf452
 	LONG         $0x400e9262
 	WORD         $0xfd52
-	VBROADCASTSS 8(BX)(CX*1), Z30
+	VBROADCASTSS 8(R8)(SI*1), Z30
 	LONG         $0x400e1262
 	WORD         $0xc452
 	LONG         $0x400e1262
 	WORD         $0xcd52
-	VBROADCASTSS 8(BX)(CX*2), Z30
+	VBROADCASTSS 8(R8)(SI*2), Z30
 	LONG         $0x400e1262
 	WORD         $0xd452
 	LONG         $0x400e1262
 	WORD         $0xdd52
-	VBROADCASTSS 8(SI), Z30
+	VBROADCASTSS 8(R9), Z30
 	LONG         $0x400e1262
 	WORD         $0xe452
 	LONG         $0x400e1262
 	WORD         $0xed52
-	VBROADCASTSS 8(SI)(CX*1), Z30
+	VBROADCASTSS 8(R9)(SI*1), Z30
 	LONG         $0x400e1262
 	WORD         $0xf452
 	LONG         $0x400e1262
 	WORD         $0xfd52
-	VBROADCASTSS 8(SI)(CX*2), Z30
+	VBROADCASTSS 8(R9)(SI*2), Z30
 	LONG         $0x400e8262
 	WORD         $0xc452
 	LONG         $0x400e8262
 	WORD         $0xcd52
+	VBROADCASTSS 8(R10), Z30
+	LONG         $0x400e8262
+	WORD         $0xd452
+	LONG         $0x400e8262
+	WORD         $0xdd52
+	VBROADCASTSS 8(R10)(SI*1), Z30
+	LONG         $0x400e8262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS 8(R10)(SI*2), Z30
+	LONG         $0x400e8262
+	WORD         $0xf452
+	LONG         $0x400e8262
+	WORD         $0xfd52
 	VBROADCASTSS 8(DI), Z30
-	LONG         $0x400e8262
-	WORD         $0xd452
-	LONG         $0x400e8262
-	WORD         $0xdd52
-	VBROADCASTSS 8(DI)(CX*1), Z30
-	LONG         $0x400e8262
-	WORD         $0xe452
-	LONG         $0x400e8262
-	WORD         $0xed52
-	VBROADCASTSS 8(DI)(CX*2), Z30
-	LONG         $0x400e8262
-	WORD         $0xf452
-	LONG         $0x400e8262
-	WORD         $0xfd52
-	VBROADCASTSS 8(DX), Z30
 	LONG         $0x400e0262
 	WORD         $0xc452
 	LONG         $0x400e0262
 	WORD         $0xcd52
-	VBROADCASTSS 8(DX)(CX*1), Z30
+	VBROADCASTSS 8(DI)(SI*1), Z30
 	LONG         $0x400e0262
 	WORD         $0xd452
 	LONG         $0x400e0262
 	WORD         $0xdd52
-	VMOVUPS      384(R8), Z28
-	VMOVUPS      448(R8), Z29
-	VBROADCASTSS 12(AX), Z30
-	LONG         $0x400e9262
-	WORD         $0xc452
-	LONG         $0x400e9262
-	WORD         $0xcd52
-	VBROADCASTSS 12(AX)(CX*1), Z30
-	LONG         $0x400e9262
-	WORD         $0xd452
-	LONG         $0x400e9262
-	WORD         $0xdd52
-	VBROADCASTSS 12(AX)(CX*2), Z30
-	LONG         $0x400e9262
-	WORD         $0xe452
-	LONG         $0x400e9262
-	WORD         $0xed52
+	VMOVUPS      384(R11), Z28
+	VMOVUPS      448(R11), Z29
 	VBROADCASTSS 12(BX), Z30
 	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	VBROADCASTSS 12(BX)(SI*1), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e9262
+	WORD         $0xdd52
+	VBROADCASTSS 12(BX)(SI*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS 12(R8), Z30
+	LONG         $0x400e9262
 	WORD         $0xf452
 	LONG         $0x400e9262
 	WORD         $0xfd52
-	VBROADCASTSS 12(BX)(CX*1), Z30
+	VBROADCASTSS 12(R8)(SI*1), Z30
 	LONG         $0x400e1262
 	WORD         $0xc452
 	LONG         $0x400e1262
 	WORD         $0xcd52
-	VBROADCASTSS 12(BX)(CX*2), Z30
+	VBROADCASTSS 12(R8)(SI*2), Z30
 	LONG         $0x400e1262
 	WORD         $0xd452
 	LONG         $0x400e1262
 	WORD         $0xdd52
-	VBROADCASTSS 12(SI), Z30
+	VBROADCASTSS 12(R9), Z30
 	LONG         $0x400e1262
 	WORD         $0xe452
 	LONG         $0x400e1262
 	WORD         $0xed52
-	VBROADCASTSS 12(SI)(CX*1), Z30
+	VBROADCASTSS 12(R9)(SI*1), Z30
 	LONG         $0x400e1262
 	WORD         $0xf452
 	LONG         $0x400e1262
 	WORD         $0xfd52
-	VBROADCASTSS 12(SI)(CX*2), Z30
+	VBROADCASTSS 12(R9)(SI*2), Z30
 	LONG         $0x400e8262
 	WORD         $0xc452
 	LONG         $0x400e8262
 	WORD         $0xcd52
+	VBROADCASTSS 12(R10), Z30
+	LONG         $0x400e8262
+	WORD         $0xd452
+	LONG         $0x400e8262
+	WORD         $0xdd52
+	VBROADCASTSS 12(R10)(SI*1), Z30
+	LONG         $0x400e8262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS 12(R10)(SI*2), Z30
+	LONG         $0x400e8262
+	WORD         $0xf452
+	LONG         $0x400e8262
+	WORD         $0xfd52
 	VBROADCASTSS 12(DI), Z30
-	LONG         $0x400e8262
-	WORD         $0xd452
-	LONG         $0x400e8262
-	WORD         $0xdd52
-	VBROADCASTSS 12(DI)(CX*1), Z30
-	LONG         $0x400e8262
-	WORD         $0xe452
-	LONG         $0x400e8262
-	WORD         $0xed52
-	VBROADCASTSS 12(DI)(CX*2), Z30
-	LONG         $0x400e8262
-	WORD         $0xf452
-	LONG         $0x400e8262
-	WORD         $0xfd52
-	VBROADCASTSS 12(DX), Z30
 	LONG         $0x400e0262
 	WORD         $0xc452
 	LONG         $0x400e0262
 	WORD         $0xcd52
-	VBROADCASTSS 12(DX)(CX*1), Z30
+	VBROADCASTSS 12(DI)(SI*1), Z30
 	LONG         $0x400e0262
 	WORD         $0xd452
 	LONG         $0x400e0262
 	WORD         $0xdd52
-	ADDQ         $0x00000200, R8
-	ADDQ         $0x10, AX
+	ADDQ         $0x00000200, R11
 	ADDQ         $0x10, BX
-	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
 	ADDQ         $0x10, DI
-	ADDQ         $0x10, DX
-	SUBQ         $0x04, R9
+	SUBQ         $0x04, R12
 	JGE          loop
 
 rest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, R12
 	JEQ  end
 
 single:
-	VMOVUPS      (R8), Z28
-	VMOVUPS      64(R8), Z29
-	VBROADCASTSS (AX), Z30
-	LONG         $0x400e9262
-	WORD         $0xc452
-	LONG         $0x400e9262
-	WORD         $0xcd52
-	VBROADCASTSS (AX)(CX*1), Z30
-	LONG         $0x400e9262
-	WORD         $0xd452
-	LONG         $0x400e9262
-	WORD         $0xdd52
-	VBROADCASTSS (AX)(CX*2), Z30
-	LONG         $0x400e9262
-	WORD         $0xe452
-	LONG         $0x400e9262
-	WORD         $0xed52
+	VMOVUPS      (R11), Z28
+	VMOVUPS      64(R11), Z29
 	VBROADCASTSS (BX), Z30
 	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	VBROADCASTSS (BX)(SI*1), Z30
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x400e9262
+	WORD         $0xdd52
+	VBROADCASTSS (BX)(SI*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS (R8), Z30
+	LONG         $0x400e9262
 	WORD         $0xf452
 	LONG         $0x400e9262
 	WORD         $0xfd52
-	VBROADCASTSS (BX)(CX*1), Z30
+	VBROADCASTSS (R8)(SI*1), Z30
 	LONG         $0x400e1262
 	WORD         $0xc452
 	LONG         $0x400e1262
 	WORD         $0xcd52
-	VBROADCASTSS (BX)(CX*2), Z30
+	VBROADCASTSS (R8)(SI*2), Z30
 	LONG         $0x400e1262
 	WORD         $0xd452
 	LONG         $0x400e1262
 	WORD         $0xdd52
-	VBROADCASTSS (SI), Z30
+	VBROADCASTSS (R9), Z30
 	LONG         $0x400e1262
 	WORD         $0xe452
 	LONG         $0x400e1262
 	WORD         $0xed52
-	VBROADCASTSS (SI)(CX*1), Z30
+	VBROADCASTSS (R9)(SI*1), Z30
 	LONG         $0x400e1262
 	WORD         $0xf452
 	LONG         $0x400e1262
 	WORD         $0xfd52
-	VBROADCASTSS (SI)(CX*2), Z30
+	VBROADCASTSS (R9)(SI*2), Z30
 	LONG         $0x400e8262
 	WORD         $0xc452
 	LONG         $0x400e8262
 	WORD         $0xcd52
+	VBROADCASTSS (R10), Z30
+	LONG         $0x400e8262
+	WORD         $0xd452
+	LONG         $0x400e8262
+	WORD         $0xdd52
+	VBROADCASTSS (R10)(SI*1), Z30
+	LONG         $0x400e8262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS (R10)(SI*2), Z30
+	LONG         $0x400e8262
+	WORD         $0xf452
+	LONG         $0x400e8262
+	WORD         $0xfd52
 	VBROADCASTSS (DI), Z30
-	LONG         $0x400e8262
-	WORD         $0xd452
-	LONG         $0x400e8262
-	WORD         $0xdd52
-	VBROADCASTSS (DI)(CX*1), Z30
-	LONG         $0x400e8262
-	WORD         $0xe452
-	LONG         $0x400e8262
-	WORD         $0xed52
-	VBROADCASTSS (DI)(CX*2), Z30
-	LONG         $0x400e8262
-	WORD         $0xf452
-	LONG         $0x400e8262
-	WORD         $0xfd52
-	VBROADCASTSS (DX), Z30
 	LONG         $0x400e0262
 	WORD         $0xc452
 	LONG         $0x400e0262
 	WORD         $0xcd52
-	VBROADCASTSS (DX)(CX*1), Z30
+	VBROADCASTSS (DI)(SI*1), Z30
 	LONG         $0x400e0262
 	WORD         $0xd452
 	LONG         $0x400e0262
 	WORD         $0xdd52
-	ADDQ         $0x00000080, R8
-	ADDQ         $0x04, AX
+	ADDQ         $0x00000080, R11
 	ADDQ         $0x04, BX
-	ADDQ         $0x04, SI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
 	ADDQ         $0x04, DI
-	ADDQ         $0x04, DX
-	DECQ         R9
+	DECQ         R12
 	JNZ          single
 
 end:
-	MOVQ   flags+56(FP), AX
-	TESTQ  $0x00000002, AX
+	MOVQ   flags+64(FP), BX
+	TESTQ  $0x00000002, BX
 	JZ     leaky
 	VPXORD Z28, Z28, Z28
 	VMAXPS Z0, Z28, Z0
@@ -5187,7 +5387,7 @@ end:
 	JMP    store
 
 leaky:
-	TESTQ        $0x00000004, AX
+	TESTQ        $0x00000004, BX
 	JZ           store
 	VBROADCASTSS slopeAVX512BF16<>+0(SB), Z29
 	VMULPS       Z29, Z0, Z30
@@ -5248,42 +5448,52 @@ leaky:
 	VMAXPS       Z27, Z30, Z27
 
 store:
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (AX)(DX*1), BX
-	LEAQ    (BX)(DX*1), SI
-	LEAQ    (SI)(DX*1), DI
-	LEAQ    (DI)(DX*1), DX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, 64(AX)(CX*2)
-	VMOVUPS Z6, (BX)
-	VMOVUPS Z7, 64(BX)
-	VMOVUPS Z8, (BX)(CX*1)
-	VMOVUPS Z9, 64(BX)(CX*1)
-	VMOVUPS Z10, (BX)(CX*2)
-	VMOVUPS Z11, 64(BX)(CX*2)
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, 64(SI)
-	VMOVUPS Z14, (SI)(CX*1)
-	VMOVUPS Z15, 64(SI)(CX*1)
-	VMOVUPS Z16, (SI)(CX*2)
-	VMOVUPS Z17, 64(SI)(CX*2)
-	VMOVUPS Z18, (DI)
-	VMOVUPS Z19, 64(DI)
-	VMOVUPS Z20, (DI)(CX*1)
-	VMOVUPS Z21, 64(DI)(CX*1)
-	VMOVUPS Z22, (DI)(CX*2)
-	VMOVUPS Z23, 64(DI)(CX*2)
-	VMOVUPS Z24, (DX)
-	VMOVUPS Z25, 64(DX)
-	VMOVUPS Z26, (DX)(CX*1)
-	VMOVUPS Z27, 64(DX)(CX*1)
+	MOVQ    DX, BX
+	MOVQ    ldc+48(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(DI*1), R8
+	LEAQ    (R8)(DI*1), R9
+	LEAQ    (R9)(DI*1), R10
+	LEAQ    (R10)(DI*1), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, 64(BX)(SI*1)
+	VMOVUPS Z4, (BX)(SI*2)
+	VMOVUPS Z5, 64(BX)(SI*2)
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, (R8)(SI*1)
+	VMOVUPS Z9, 64(R8)(SI*1)
+	VMOVUPS Z10, (R8)(SI*2)
+	VMOVUPS Z11, 64(R8)(SI*2)
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	VMOVUPS Z14, (R9)(SI*1)
+	VMOVUPS Z15, 64(R9)(SI*1)
+	VMOVUPS Z16, (R9)(SI*2)
+	VMOVUPS Z17, 64(R9)(SI*2)
+	VMOVUPS Z18, (R10)
+	VMOVUPS Z19, 64(R10)
+	VMOVUPS Z20, (R10)(SI*1)
+	VMOVUPS Z21, 64(R10)(SI*1)
+	VMOVUPS Z22, (R10)(SI*2)
+	VMOVUPS Z23, 64(R10)(SI*2)
+	VMOVUPS Z24, (DI)
+	VMOVUPS Z25, 64(DI)
+	VMOVUPS Z26, (DI)(SI*1)
+	VMOVUPS Z27, 64(DI)(SI*1)
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x0000000e, BX, BX
+	ADDQ    BX, CX
+	MOVQ    ldc+48(FP), BX
+	SHLQ    $0x02, BX
+	IMUL3Q  $0x0000000e, BX, BX
+	ADDQ    BX, DX
+	DECQ    AX
+	JNZ     tile
 	VZEROUPPER
 	RET
 

@@ -81,7 +81,7 @@ func rowsFor(s *Set, src guarded, m, k, gap int) (a guarded, lda int) {
 		return src, k + gap
 	}
 	a = newGuarded(rand.New(rand.NewPCG(0, 0)), m*s.Words(k))
-	s.Round(a.data, src.data, k+gap, m, k)
+	s.Factors(a.data, s.Words(k), src.data, k+gap, m, k)
 	return a, s.Words(k)
 }
 
@@ -100,10 +100,15 @@ func TestGemm(t *testing.T) {
 		if s.Precision == "bf16x3" {
 			tolerance = 5e-4 // what the low parts' own product would be
 		}
+		var rowCounts []int
 		for m := 1; m <= s.MR; m++ {
 			if m > 2 && m%16 > 1 && m%16 < 15 && strings.HasSuffix(s.Name, "emulated") {
 				continue // slow, and like those beside them
 			}
+			rowCounts = append(rowCounts, m)
+		}
+		rowCounts = append(rowCounts, s.MR+1, 2*s.MR, 3*s.MR-1)
+		for _, m := range rowCounts {
 			for _, k := range []int{1, 2, 3, 4, 5, 7, 8, 64, 131} {
 				for _, flags := range []Flags{0, Accumulate, ReLU, LeakyReLU, Accumulate | ReLU, Accumulate | LeakyReLU} {
 					for _, withBias := range []bool{false, true} {
@@ -389,21 +394,24 @@ func TestPack(t *testing.T) {
 	})
 }
 
-func TestRound(t *testing.T) {
+func TestFactors(t *testing.T) {
 	t.Parallel()
 	forEachSet(t, func(t *testing.T, s *Set) {
-		if s.InPlace() {
-			return
-		}
 		rng := rand.New(rand.NewPCG(15, 16))
 		for _, k := range []int{1, 2, 15, 16, 17, 33, 64, 131} {
 			const m = 3
-			src := newGuarded(rng, m*(k+1))
-			dst := newGuarded(rng, m*s.Words(k))
-			s.Round(dst.data, src.data, k+1, m, k)
+			n := s.Words(k)
+			ldd := Stride(n)
+			src, dst := newGuarded(rng, (m-1)*(k+1)+k), newGuarded(rng, (m-1)*ldd+n)
+			before := dst.clone()
+			s.Factors(dst.data, ldd, src.data, k+1, m, k)
 			dst.check(t, "words")
 			for i, w := range dst.data {
-				row, p := i/s.Words(k), i%s.Words(k)
+				row, p := i/ldd, i%ldd
+				if p >= n {
+					require.Equal(t, before.data[i], w, "k=%d: between the rows", k)
+					continue
+				}
 				want := word(s, k, p, "hlh", func(q int) float32 {
 					if q >= k {
 						return 0
@@ -414,6 +422,13 @@ func TestRound(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestStride(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[int]int{0: 16, 1: 16, 16: 16, 17: 48, 32: 48, 64: 80, 512: 528, 513: 528, 1216: 1232} {
+		require.Equal(t, want, Stride(words), "%d words", words)
+	}
 }
 
 // word returns the bits that word p of k factors must have; parts tells which

@@ -5,28 +5,28 @@
 package kernel
 
 //go:noescape
-func gemm1NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm1NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm2NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm2NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm3NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm3NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm4NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm4NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm5NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm5NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm6NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm6NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm7NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm7NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
-func gemm8NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+func gemm8NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
 
 //go:noescape
 func largestNEON(row *float32, n int) float32

@@ -4,9 +4,14 @@
 
 #include "textflag.h"
 
-// func gemm1NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
-TEXT ·gemm1NEON(SB), NOSPLIT, $0-64
-	MOVD flags+56(FP), R0
+// func gemm1NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+TEXT ·gemm1NEON(SB), NOSPLIT, $0-72
+	MOVD tiles+0(FP), R19
+	MOVD a+16(FP), R20
+	MOVD c+40(FP), R21
+
+tile:
+	MOVD flags+64(FP), R0
 	TBNZ $3, R0, bias
 	TBNZ $0, R0, accumulate
 	VEOR V0.B16, V0.B16, V0.B16
@@ -14,20 +19,20 @@ TEXT ·gemm1NEON(SB), NOSPLIT, $0-64
 	JMP begin
 
 bias:
-	MOVD bias+48(FP), R1
+	MOVD bias+56(FP), R1
 	FLDPQ (R1), (F0, F1)
 	JMP begin
 
 accumulate:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	FLDPQ (R3), (F0, F1)
 
 begin:
-	MOVD a+8(FP), R3
-	MOVD lda+16(FP), R11
-	MOVD k+0(FP), R0
-	MOVD b+24(FP), R2
+	MOVD R20, R3
+	MOVD lda+24(FP), R11
+	MOVD k+8(FP), R0
+	MOVD b+32(FP), R2
 	SUBS $4, R0, R0
 	BLT rest
 
@@ -61,7 +66,7 @@ single:
 	BNE single
 
 end:
-	MOVD flags+56(FP), R0
+	MOVD flags+64(FP), R0
 	TBZ $1, R0, leaky
 	VEOR V16.B16, V16.B16, V16.B16
 	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
@@ -78,14 +83,26 @@ leaky:
 	WORD $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 
 store:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	FSTPQ (F0, F1), (R3)
+	MOVD $4, R12
+	MOVD lda+24(FP), R11
+	MADD R12, R20, R11, R20
+	MOVD ldc+48(FP), R11
+	MADD R12, R21, R11, R21
+	SUBS $1, R19, R19
+	BNE tile
 	RET
 
-// func gemm2NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
-TEXT ·gemm2NEON(SB), NOSPLIT, $0-64
-	MOVD flags+56(FP), R0
+// func gemm2NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+TEXT ·gemm2NEON(SB), NOSPLIT, $0-72
+	MOVD tiles+0(FP), R19
+	MOVD a+16(FP), R20
+	MOVD c+40(FP), R21
+
+tile:
+	MOVD flags+64(FP), R0
 	TBNZ $3, R0, bias
 	TBNZ $0, R0, accumulate
 	VEOR V0.B16, V0.B16, V0.B16
@@ -95,25 +112,25 @@ TEXT ·gemm2NEON(SB), NOSPLIT, $0-64
 	JMP begin
 
 bias:
-	MOVD bias+48(FP), R1
+	MOVD bias+56(FP), R1
 	FLDPQ (R1), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
 	JMP begin
 
 accumulate:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	FLDPQ (R3), (F0, F1)
 	FLDPQ (R4), (F2, F3)
 
 begin:
-	MOVD a+8(FP), R3
-	MOVD lda+16(FP), R11
+	MOVD R20, R3
+	MOVD lda+24(FP), R11
 	ADD R11<<2, R3, R4
-	MOVD k+0(FP), R0
-	MOVD b+24(FP), R2
+	MOVD k+8(FP), R0
+	MOVD b+32(FP), R2
 	SUBS $4, R0, R0
 	BLT rest
 
@@ -159,7 +176,7 @@ single:
 	BNE single
 
 end:
-	MOVD flags+56(FP), R0
+	MOVD flags+64(FP), R0
 	TBZ $1, R0, leaky
 	VEOR V16.B16, V16.B16, V16.B16
 	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
@@ -182,16 +199,28 @@ leaky:
 	WORD $0x4e31f463 // fmax v3.4s, v3.4s, v17.4s
 
 store:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	FSTPQ (F0, F1), (R3)
 	FSTPQ (F2, F3), (R4)
+	MOVD $8, R12
+	MOVD lda+24(FP), R11
+	MADD R12, R20, R11, R20
+	MOVD ldc+48(FP), R11
+	MADD R12, R21, R11, R21
+	SUBS $1, R19, R19
+	BNE tile
 	RET
 
-// func gemm3NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
-TEXT ·gemm3NEON(SB), NOSPLIT, $0-64
-	MOVD flags+56(FP), R0
+// func gemm3NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+TEXT ·gemm3NEON(SB), NOSPLIT, $0-72
+	MOVD tiles+0(FP), R19
+	MOVD a+16(FP), R20
+	MOVD c+40(FP), R21
+
+tile:
+	MOVD flags+64(FP), R0
 	TBNZ $3, R0, bias
 	TBNZ $0, R0, accumulate
 	VEOR V0.B16, V0.B16, V0.B16
@@ -203,7 +232,7 @@ TEXT ·gemm3NEON(SB), NOSPLIT, $0-64
 	JMP begin
 
 bias:
-	MOVD bias+48(FP), R1
+	MOVD bias+56(FP), R1
 	FLDPQ (R1), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -212,8 +241,8 @@ bias:
 	JMP begin
 
 accumulate:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	FLDPQ (R3), (F0, F1)
@@ -221,12 +250,12 @@ accumulate:
 	FLDPQ (R5), (F4, F5)
 
 begin:
-	MOVD a+8(FP), R3
-	MOVD lda+16(FP), R11
+	MOVD R20, R3
+	MOVD lda+24(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
-	MOVD k+0(FP), R0
-	MOVD b+24(FP), R2
+	MOVD k+8(FP), R0
+	MOVD b+32(FP), R2
 	SUBS $4, R0, R0
 	BLT rest
 
@@ -284,7 +313,7 @@ single:
 	BNE single
 
 end:
-	MOVD flags+56(FP), R0
+	MOVD flags+64(FP), R0
 	TBZ $1, R0, leaky
 	VEOR V16.B16, V16.B16, V16.B16
 	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
@@ -313,18 +342,30 @@ leaky:
 	WORD $0x4e31f4a5 // fmax v5.4s, v5.4s, v17.4s
 
 store:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	FSTPQ (F0, F1), (R3)
 	FSTPQ (F2, F3), (R4)
 	FSTPQ (F4, F5), (R5)
+	MOVD $12, R12
+	MOVD lda+24(FP), R11
+	MADD R12, R20, R11, R20
+	MOVD ldc+48(FP), R11
+	MADD R12, R21, R11, R21
+	SUBS $1, R19, R19
+	BNE tile
 	RET
 
-// func gemm4NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
-TEXT ·gemm4NEON(SB), NOSPLIT, $0-64
-	MOVD flags+56(FP), R0
+// func gemm4NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+TEXT ·gemm4NEON(SB), NOSPLIT, $0-72
+	MOVD tiles+0(FP), R19
+	MOVD a+16(FP), R20
+	MOVD c+40(FP), R21
+
+tile:
+	MOVD flags+64(FP), R0
 	TBNZ $3, R0, bias
 	TBNZ $0, R0, accumulate
 	VEOR V0.B16, V0.B16, V0.B16
@@ -338,7 +379,7 @@ TEXT ·gemm4NEON(SB), NOSPLIT, $0-64
 	JMP begin
 
 bias:
-	MOVD bias+48(FP), R1
+	MOVD bias+56(FP), R1
 	FLDPQ (R1), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -349,8 +390,8 @@ bias:
 	JMP begin
 
 accumulate:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -360,13 +401,13 @@ accumulate:
 	FLDPQ (R6), (F6, F7)
 
 begin:
-	MOVD a+8(FP), R3
-	MOVD lda+16(FP), R11
+	MOVD R20, R3
+	MOVD lda+24(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
-	MOVD k+0(FP), R0
-	MOVD b+24(FP), R2
+	MOVD k+8(FP), R0
+	MOVD b+32(FP), R2
 	SUBS $4, R0, R0
 	BLT rest
 
@@ -436,7 +477,7 @@ single:
 	BNE single
 
 end:
-	MOVD flags+56(FP), R0
+	MOVD flags+64(FP), R0
 	TBZ $1, R0, leaky
 	VEOR V16.B16, V16.B16, V16.B16
 	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
@@ -471,8 +512,8 @@ leaky:
 	WORD $0x4e31f4e7 // fmax v7.4s, v7.4s, v17.4s
 
 store:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -480,11 +521,23 @@ store:
 	FSTPQ (F2, F3), (R4)
 	FSTPQ (F4, F5), (R5)
 	FSTPQ (F6, F7), (R6)
+	MOVD $16, R12
+	MOVD lda+24(FP), R11
+	MADD R12, R20, R11, R20
+	MOVD ldc+48(FP), R11
+	MADD R12, R21, R11, R21
+	SUBS $1, R19, R19
+	BNE tile
 	RET
 
-// func gemm5NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
-TEXT ·gemm5NEON(SB), NOSPLIT, $0-64
-	MOVD flags+56(FP), R0
+// func gemm5NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+TEXT ·gemm5NEON(SB), NOSPLIT, $0-72
+	MOVD tiles+0(FP), R19
+	MOVD a+16(FP), R20
+	MOVD c+40(FP), R21
+
+tile:
+	MOVD flags+64(FP), R0
 	TBNZ $3, R0, bias
 	TBNZ $0, R0, accumulate
 	VEOR V0.B16, V0.B16, V0.B16
@@ -500,7 +553,7 @@ TEXT ·gemm5NEON(SB), NOSPLIT, $0-64
 	JMP begin
 
 bias:
-	MOVD bias+48(FP), R1
+	MOVD bias+56(FP), R1
 	FLDPQ (R1), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -513,8 +566,8 @@ bias:
 	JMP begin
 
 accumulate:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -526,14 +579,14 @@ accumulate:
 	FLDPQ (R7), (F8, F9)
 
 begin:
-	MOVD a+8(FP), R3
-	MOVD lda+16(FP), R11
+	MOVD R20, R3
+	MOVD lda+24(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
 	ADD R11<<2, R6, R7
-	MOVD k+0(FP), R0
-	MOVD b+24(FP), R2
+	MOVD k+8(FP), R0
+	MOVD b+32(FP), R2
 	SUBS $4, R0, R0
 	BLT rest
 
@@ -615,7 +668,7 @@ single:
 	BNE single
 
 end:
-	MOVD flags+56(FP), R0
+	MOVD flags+64(FP), R0
 	TBZ $1, R0, leaky
 	VEOR V16.B16, V16.B16, V16.B16
 	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
@@ -656,8 +709,8 @@ leaky:
 	WORD $0x4e31f529 // fmax v9.4s, v9.4s, v17.4s
 
 store:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -667,11 +720,23 @@ store:
 	FSTPQ (F4, F5), (R5)
 	FSTPQ (F6, F7), (R6)
 	FSTPQ (F8, F9), (R7)
+	MOVD $20, R12
+	MOVD lda+24(FP), R11
+	MADD R12, R20, R11, R20
+	MOVD ldc+48(FP), R11
+	MADD R12, R21, R11, R21
+	SUBS $1, R19, R19
+	BNE tile
 	RET
 
-// func gemm6NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
-TEXT ·gemm6NEON(SB), NOSPLIT, $0-64
-	MOVD flags+56(FP), R0
+// func gemm6NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+TEXT ·gemm6NEON(SB), NOSPLIT, $0-72
+	MOVD tiles+0(FP), R19
+	MOVD a+16(FP), R20
+	MOVD c+40(FP), R21
+
+tile:
+	MOVD flags+64(FP), R0
 	TBNZ $3, R0, bias
 	TBNZ $0, R0, accumulate
 	VEOR V0.B16, V0.B16, V0.B16
@@ -689,7 +754,7 @@ TEXT ·gemm6NEON(SB), NOSPLIT, $0-64
 	JMP begin
 
 bias:
-	MOVD bias+48(FP), R1
+	MOVD bias+56(FP), R1
 	FLDPQ (R1), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -704,8 +769,8 @@ bias:
 	JMP begin
 
 accumulate:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -719,15 +784,15 @@ accumulate:
 	FLDPQ (R8), (F10, F11)
 
 begin:
-	MOVD a+8(FP), R3
-	MOVD lda+16(FP), R11
+	MOVD R20, R3
+	MOVD lda+24(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
 	ADD R11<<2, R6, R7
 	ADD R11<<2, R7, R8
-	MOVD k+0(FP), R0
-	MOVD b+24(FP), R2
+	MOVD k+8(FP), R0
+	MOVD b+32(FP), R2
 	SUBS $4, R0, R0
 	BLT rest
 
@@ -821,7 +886,7 @@ single:
 	BNE single
 
 end:
-	MOVD flags+56(FP), R0
+	MOVD flags+64(FP), R0
 	TBZ $1, R0, leaky
 	VEOR V16.B16, V16.B16, V16.B16
 	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
@@ -868,8 +933,8 @@ leaky:
 	WORD $0x4e31f56b // fmax v11.4s, v11.4s, v17.4s
 
 store:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -881,11 +946,23 @@ store:
 	FSTPQ (F6, F7), (R6)
 	FSTPQ (F8, F9), (R7)
 	FSTPQ (F10, F11), (R8)
+	MOVD $24, R12
+	MOVD lda+24(FP), R11
+	MADD R12, R20, R11, R20
+	MOVD ldc+48(FP), R11
+	MADD R12, R21, R11, R21
+	SUBS $1, R19, R19
+	BNE tile
 	RET
 
-// func gemm7NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
-TEXT ·gemm7NEON(SB), NOSPLIT, $0-64
-	MOVD flags+56(FP), R0
+// func gemm7NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+TEXT ·gemm7NEON(SB), NOSPLIT, $0-72
+	MOVD tiles+0(FP), R19
+	MOVD a+16(FP), R20
+	MOVD c+40(FP), R21
+
+tile:
+	MOVD flags+64(FP), R0
 	TBNZ $3, R0, bias
 	TBNZ $0, R0, accumulate
 	VEOR V0.B16, V0.B16, V0.B16
@@ -905,7 +982,7 @@ TEXT ·gemm7NEON(SB), NOSPLIT, $0-64
 	JMP begin
 
 bias:
-	MOVD bias+48(FP), R1
+	MOVD bias+56(FP), R1
 	FLDPQ (R1), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -922,8 +999,8 @@ bias:
 	JMP begin
 
 accumulate:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -939,16 +1016,16 @@ accumulate:
 	FLDPQ (R9), (F12, F13)
 
 begin:
-	MOVD a+8(FP), R3
-	MOVD lda+16(FP), R11
+	MOVD R20, R3
+	MOVD lda+24(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
 	ADD R11<<2, R6, R7
 	ADD R11<<2, R7, R8
 	ADD R11<<2, R8, R9
-	MOVD k+0(FP), R0
-	MOVD b+24(FP), R2
+	MOVD k+8(FP), R0
+	MOVD b+32(FP), R2
 	SUBS $4, R0, R0
 	BLT rest
 
@@ -1054,7 +1131,7 @@ single:
 	BNE single
 
 end:
-	MOVD flags+56(FP), R0
+	MOVD flags+64(FP), R0
 	TBZ $1, R0, leaky
 	VEOR V16.B16, V16.B16, V16.B16
 	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
@@ -1107,8 +1184,8 @@ leaky:
 	WORD $0x4e31f5ad // fmax v13.4s, v13.4s, v17.4s
 
 store:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -1122,11 +1199,23 @@ store:
 	FSTPQ (F8, F9), (R7)
 	FSTPQ (F10, F11), (R8)
 	FSTPQ (F12, F13), (R9)
+	MOVD $28, R12
+	MOVD lda+24(FP), R11
+	MADD R12, R20, R11, R20
+	MOVD ldc+48(FP), R11
+	MADD R12, R21, R11, R21
+	SUBS $1, R19, R19
+	BNE tile
 	RET
 
-// func gemm8NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
-TEXT ·gemm8NEON(SB), NOSPLIT, $0-64
-	MOVD flags+56(FP), R0
+// func gemm8NEON(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)
+TEXT ·gemm8NEON(SB), NOSPLIT, $0-72
+	MOVD tiles+0(FP), R19
+	MOVD a+16(FP), R20
+	MOVD c+40(FP), R21
+
+tile:
+	MOVD flags+64(FP), R0
 	TBNZ $3, R0, bias
 	TBNZ $0, R0, accumulate
 	VEOR V0.B16, V0.B16, V0.B16
@@ -1148,7 +1237,7 @@ TEXT ·gemm8NEON(SB), NOSPLIT, $0-64
 	JMP begin
 
 bias:
-	MOVD bias+48(FP), R1
+	MOVD bias+56(FP), R1
 	FLDPQ (R1), (F0, F1)
 	VMOV V0.B16, V2.B16
 	VMOV V1.B16, V3.B16
@@ -1167,8 +1256,8 @@ bias:
 	JMP begin
 
 accumulate:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -1186,8 +1275,8 @@ accumulate:
 	FLDPQ (R10), (F14, F15)
 
 begin:
-	MOVD a+8(FP), R3
-	MOVD lda+16(FP), R11
+	MOVD R20, R3
+	MOVD lda+24(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -1195,8 +1284,8 @@ begin:
 	ADD R11<<2, R7, R8
 	ADD R11<<2, R8, R9
 	ADD R11<<2, R9, R10
-	MOVD k+0(FP), R0
-	MOVD b+24(FP), R2
+	MOVD k+8(FP), R0
+	MOVD b+32(FP), R2
 	SUBS $4, R0, R0
 	BLT rest
 
@@ -1314,7 +1403,7 @@ single:
 	BNE single
 
 end:
-	MOVD flags+56(FP), R0
+	MOVD flags+64(FP), R0
 	TBZ $1, R0, leaky
 	VEOR V16.B16, V16.B16, V16.B16
 	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
@@ -1373,8 +1462,8 @@ leaky:
 	WORD $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
 store:
-	MOVD c+32(FP), R3
-	MOVD ldc+40(FP), R11
+	MOVD R21, R3
+	MOVD ldc+48(FP), R11
 	ADD R11<<2, R3, R4
 	ADD R11<<2, R4, R5
 	ADD R11<<2, R5, R6
@@ -1390,6 +1479,13 @@ store:
 	FSTPQ (F10, F11), (R8)
 	FSTPQ (F12, F13), (R9)
 	FSTPQ (F14, F15), (R10)
+	MOVD $32, R12
+	MOVD lda+24(FP), R11
+	MADD R12, R20, R11, R20
+	MOVD ldc+48(FP), R11
+	MADD R12, R21, R11, R21
+	SUBS $1, R19, R19
+	BNE tile
 	RET
 
 // func largestNEON(row *float32, n int) float32

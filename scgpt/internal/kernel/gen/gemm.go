@@ -48,19 +48,25 @@ func (p rowPointers) row(r, disp int) Mem {
 	return m
 }
 
+func copyOf(x reg.GPVirtual) reg.GPVirtual {
+	y := GP64()
+	MOVQ(x, y)
+	return y
+}
+
 func (p rowPointers) advance(n int) {
 	for _, b := range p.bases {
 		ADDQ(Imm(uint64(n)), b)
 	}
 }
 
-// gemm writes the tile of some rows and two vectors of columns. Each sum has
-// one register from the first to the last step. k counts words: float32, or
-// pairs of bfloat16.
+// gemm writes tiles of some rows and two vectors of columns, one below the other.
+// Each sum has one register from the first to the last step. k counts words:
+// float32, or pairs of bfloat16.
 func gemm(v vectors, rows int) {
 	const nv = 2
 	w := bytes(v)
-	TEXT(fmt.Sprintf("gemm%d%s", rows, v.name()), NOSPLIT, "func(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)")
+	TEXT(fmt.Sprintf("gemm%d%s", rows, v.name()), NOSPLIT, "func(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)")
 	Pragma("noescape")
 
 	file := v.registers()
@@ -90,6 +96,8 @@ func gemm(v vectors, rows int) {
 		return x
 	}
 
+	tiles, aTile, cTile := load("tiles"), load("a"), load("c")
+	Label("tile")
 	flags := load("flags")
 	TESTQ(U32(hasBias), flags)
 	JNZ(LabelRef("bias"))
@@ -104,11 +112,11 @@ func gemm(v vectors, rows int) {
 	JMP(LabelRef("begin"))
 
 	Label("accumulate")
-	old := newRowPointers(rows, load("c"), stride("ldc"))
+	old := newRowPointers(rows, copyOf(cTile), stride("ldc"))
 	each(func(r, j int, sum reg.Register) { VMOVUPS(old.row(r, j*w), sum) })
 
 	Label("begin")
-	a := newRowPointers(rows, load("a"), stride("lda"))
+	a := newRowPointers(rows, copyOf(aTile), stride("lda"))
 	b, k := load("b"), load("k")
 	step := func(u int) {
 		used := file
@@ -168,8 +176,17 @@ func gemm(v vectors, rows int) {
 		VMAXPS(sum, scaled, sum)
 	})
 	Label("store")
-	c := newRowPointers(rows, load("c"), stride("ldc"))
+	c := newRowPointers(rows, copyOf(cTile), stride("ldc"))
 	each(func(r, j int, sum reg.Register) { VMOVUPS(sum, c.row(r, j*w)) })
+	down := func(tile reg.GPVirtual, ld string) {
+		step := stride(ld)
+		IMUL3Q(U32(uint32(rows)), step, step)
+		ADDQ(step, tile)
+	}
+	down(aTile, "lda")
+	down(cTile, "ldc")
+	DECQ(tiles)
+	JNZ(LabelRef("tile"))
 	VZEROUPPER()
 	RET()
 }

@@ -104,10 +104,11 @@ func (g *neon) constant(v int, value float32) {
 	g.op("VDUP R16, V%d.S4", v)
 }
 
-// gemm writes the tile of some rows and eight columns. Sums are V0 to V15, the
-// next four numbers of each row V16 to V23, weights V24 to V31.
+// gemm writes tiles of some rows and eight columns, one below the other. Sums are
+// V0 to V15, the next four numbers of each row V16 to V23, weights V24 to V31; R19
+// counts the tiles, whose rows begin at R20 and R21.
 func (g *neon) gemm(rows int) {
-	g.text(fmt.Sprintf("gemm%dNEON", rows), "(k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)", 64)
+	g.text(fmt.Sprintf("gemm%dNEON", rows), "(tiles int, k int, a *float32, lda int, b *float32, c *float32, ldc int, bias *float32, flags int)", 72)
 	each := func(f func(r, j, sum int)) {
 		for r := range rows {
 			for j := range neonVecs {
@@ -116,8 +117,8 @@ func (g *neon) gemm(rows int) {
 		}
 	}
 	row := func(r int) string { return fmt.Sprintf("R%d", 3+r) } // R3 to R10
-	pointers := func(name string, offset int, ld string, ldOffset int) {
-		g.op("MOVD %s+%d(FP), R3", name, offset)
+	pointers := func(tile, ld string, ldOffset int) {
+		g.op("MOVD %s, R3", tile)
 		g.op("MOVD %s+%d(FP), R11", ld, ldOffset)
 		for r := 1; r < rows; r++ {
 			g.op("ADD R11<<2, %s, %s", row(r-1), row(r))
@@ -129,13 +130,17 @@ func (g *neon) gemm(rows int) {
 		}
 	}
 
-	g.op("MOVD flags+56(FP), R0")
+	g.op("MOVD tiles+0(FP), R19")
+	g.op("MOVD a+16(FP), R20")
+	g.op("MOVD c+40(FP), R21")
+	g.label("tile")
+	g.op("MOVD flags+64(FP), R0")
 	g.op("TBNZ $3, R0, bias")
 	g.op("TBNZ $0, R0, accumulate")
 	each(func(_, _, sum int) { g.zero(sum) })
 	g.op("JMP begin")
 	g.label("bias")
-	g.op("MOVD bias+48(FP), R1")
+	g.op("MOVD bias+56(FP), R1")
 	g.op("FLDPQ (R1), (F0, F1)")
 	for r := 1; r < rows; r++ {
 		g.op("VMOV V0.B16, V%d.B16", 2*r)
@@ -143,13 +148,13 @@ func (g *neon) gemm(rows int) {
 	}
 	g.op("JMP begin")
 	g.label("accumulate")
-	pointers("c", 32, "ldc", 40)
+	pointers("R21", "ldc", 48)
 	transfer(func(r, sum int) { g.op("FLDPQ (%s), (F%d, F%d)", row(r), sum, sum+1) })
 
 	g.label("begin")
-	pointers("a", 8, "lda", 16)
-	g.op("MOVD k+0(FP), R0")
-	g.op("MOVD b+24(FP), R2")
+	pointers("R20", "lda", 24)
+	g.op("MOVD k+8(FP), R0")
+	g.op("MOVD b+32(FP), R2")
 	g.op("SUBS $%d, R0, R0", neonLanes)
 	g.op("BLT rest")
 	g.label("loop")
@@ -177,7 +182,7 @@ func (g *neon) gemm(rows int) {
 	g.op("BNE single")
 
 	g.label("end")
-	g.op("MOVD flags+56(FP), R0")
+	g.op("MOVD flags+64(FP), R0")
 	g.op("TBZ $1, R0, leaky")
 	g.zero(16)
 	each(func(_, _, sum int) { g.fmax(sum, sum, 16) })
@@ -190,8 +195,18 @@ func (g *neon) gemm(rows int) {
 		g.fmax(sum, sum, 17)
 	})
 	g.label("store")
-	pointers("c", 32, "ldc", 40)
+	pointers("R21", "ldc", 48)
 	transfer(func(r, sum int) { g.op("FSTPQ (F%d, F%d), (%s)", sum, sum+1, row(r)) })
+	g.op("MOVD $%d, R12", 4*rows)
+	for _, next := range []struct {
+		tile, ld string
+		offset   int
+	}{{"R20", "lda", 24}, {"R21", "ldc", 48}} {
+		g.op("MOVD %s+%d(FP), R11", next.ld, next.offset)
+		g.op("MADD R12, %s, R11, %s", next.tile, next.tile)
+	}
+	g.op("SUBS $1, R19, R19")
+	g.op("BNE tile")
 	g.op("RET")
 }
 
