@@ -123,7 +123,7 @@ func (a *Agent) Start(ctx context.Context) error {
 	}
 	a.dev.Store(&dev)
 	a.log.Info("device opened", slices.Concat([]any{"device", dev.Class()}, pairs(a.accelerator()))...)
-	a.models = newModels(a.opts.Models, a.opts.DefaultModel, dev)
+	a.models = newModels(a.opts, a.log, dev)
 	a.references = &references{folder: a.opts.References}
 	if a.device, err = a.leaseOf(a.opts.Device); err != nil {
 		return err

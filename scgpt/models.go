@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"sync"
 
@@ -16,15 +17,16 @@ import (
 // never paths: whoever reaches the task queue could otherwise have any file
 // read. It is safe for concurrent use; two requests for one model load it once.
 type models struct {
-	dir, fallback string
-	dev           compute.Device
+	dir, fallback, layouts string
+	log                    *slog.Logger
+	dev                    compute.Device
 
 	mu     sync.Mutex
 	loaded map[string]*engine.Engine
 }
 
-func newModels(dir, fallback string, dev compute.Device) *models {
-	return &models{dir: dir, fallback: fallback, dev: dev, loaded: map[string]*engine.Engine{}}
+func newModels(o Options, log *slog.Logger, dev compute.Device) *models {
+	return &models{dir: o.Models, fallback: o.DefaultModel, layouts: o.Layouts, log: log, dev: dev, loaded: map[string]*engine.Engine{}}
 }
 
 // get returns the model of a name, loading it if need be; "" is the default.
@@ -38,7 +40,9 @@ func (m *models) get(name string) (*engine.Engine, error) {
 	if eng, ok := m.loaded[name]; ok {
 		return eng, nil
 	}
-	eng, err := engine.Load(filepath.Join(m.dir, name), m.dev)
+	eng, err := engine.LoadMapped(filepath.Join(m.dir, name), m.dev, m.layouts, func(err error) {
+		m.log.Warn("the model's weights are not shared with other processes, or were laid out anew", "model", name, "error", err)
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		// The folder is there and a file in it is not: the model is
 		// damaged, not missing.

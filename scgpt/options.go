@@ -24,6 +24,11 @@ type Options struct {
 	Precision compute.Precision
 	// Threads limits the threads of a CPU device; 0 means GOMAXPROCS.
 	Threads int
+	// Layouts is a folder for the models' weights as a CPU device lays them out,
+	// one file of the size of the model for each instruction set and precision
+	// ([model.LoadMapped]): processes of one machine map it and share its memory.
+	// Empty means that each process lays them out for itself.
+	Layouts string
 	// Lease is the folder through which the agents of several processes share
 	// the device, one forward pass at a time (package lease); empty means that
 	// the device is this process's alone, among whose agents it is shared.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime/pprof"
 	"time"
@@ -36,6 +37,7 @@ func embed(ctx context.Context, args []string) (_ any, err error) {
 	slice := f.Int("slice", 0, "cells at a time, so that results do not pile up in memory; 0: all")
 	name, precision := f.String("device", "cpu", "device"), f.String("precision", "", "precision")
 	threads := f.Int("threads", 0, "threads")
+	layouts := f.String("layouts", "", "folder of weights that processes share")
 	profile := f.String("cpuprofile", "", "file to write a CPU profile to")
 	var opts engine.Options
 	f.IntVar(&opts.MaxLength, "max-length", 0, "most tokens of a cell")
@@ -49,7 +51,7 @@ func embed(ctx context.Context, args []string) (_ any, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
-	eng, err := engine.Load(*model, dev)
+	eng, err := engine.LoadMapped(*model, dev, *layouts, func(err error) { fmt.Fprintln(os.Stderr, err) })
 	if err != nil {
 		return nil, err
 	}

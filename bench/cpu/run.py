@@ -1,18 +1,18 @@
 """Measure the library on this machine's CPU beside PyTorch, faiss and h5py, and print the tables.
 
-usage: run.py WORK_DIR [PART...]     parts: peak fixed embed thread knn read growth (default: all)
+usage: run.py WORK_DIR [PART...]     parts: peak fixed embed thread knn read growth share (default: all)
 
 WORK_DIR receives the model, the files and the built program. Runs of both sides are interleaved and the fastest of
 each counts. Wall-clock seconds are what counts; processor seconds stand beside them, since they change less when
 something else runs on the machine (part thread: with one thread each, so that nothing waits in a loop). CELLS and
 ROUNDS in the environment make it shorter. Needs the packages of requirements.txt and Go.
 """
-import glob, json, os, platform, re, subprocess, sys, time
+import glob, json, os, platform, re, shutil, subprocess, sys, time
 
 here = os.path.dirname(os.path.abspath(__file__))
 root = os.path.dirname(os.path.dirname(here))
 work = os.path.abspath(sys.argv[1])
-parts = sys.argv[2:] or ["peak", "fixed", "embed", "thread", "knn", "read", "growth"]
+parts = sys.argv[2:] or ["peak", "fixed", "embed", "thread", "knn", "read", "growth", "share"]
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
 CELLS = os.environ.get("CELLS", "48")
 os.makedirs(work, exist_ok=True)
@@ -149,4 +149,29 @@ if "growth" in parts:
         for _ in range(ROUNDS):
             r = best(r, ours("embed", "--model", os.path.join(root, "testdata/models/tiny_scgpt"), "--data", path, "--slice", 512, "--max-length", 256, "--repeat", 5 if times == 1 else 1))
         row(r["cells"], f"{r['seconds'] / r['cells'] * 1e6:.0f}", f"{r['cpu_seconds'] / r['cells'] * 1e6:.0f}", f"{r['peak_rss_mb']:.0f}")
+def memory(process):
+    """Pss and private memory of a process in MB."""
+    sizes = dict(re.findall(r"^(\w+): +(\d+) kB", open(f"/proc/{process.pid}/smaps_rollup").read(), re.M))
+    return int(sizes["Pss"]) / 1024, (int(sizes["Private_Clean"]) + int(sizes["Private_Dirty"])) / 1024
+
+
+if "share" in parts:
+    head("Three processes with the full-size model at work, one thread each (Linux)", "weights", "seconds to load", "MB in all", "MB of a process alone")
+    layouts = os.path.join(work, "layouts")
+    shutil.rmtree(layouts, ignore_errors=True)
+    for name, flags in (("each its own", []), ("laid out and shared, the first time", ["--layouts", layouts]), ("shared", ["--layouts", layouts])):
+        load = ours("embed", "--model", model, "--data", cells, "--cells", 1, "--threads", 1, *flags)["load_seconds"]
+        if "first" in name:
+            row(name, f"{load:.2f}", "", "")
+            continue
+        command = [program, "embed", "--model", model, "--data", cells, "--cells", "2", "--repeat", "1000", "--threads", "1", *flags]
+        processes = [subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL) for _ in range(3)]
+        try:
+            time.sleep(20)  # they are at work then
+            sizes = [memory(p) for p in processes]
+        finally:
+            for p in processes:
+                p.kill()
+                p.wait()
+        row(name, f"{load:.2f}", f"{sum(pss for pss, _ in sizes):.0f}", f"{max(private for _, private in sizes):.0f}")
 print(f"\nload average after: {os.getloadavg()[0]:.1f}")

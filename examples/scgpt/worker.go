@@ -34,6 +34,7 @@ type workerFlags struct {
 	roots       []string
 	memo        memoFlags
 	lease       string
+	layouts     string
 	// defaultModel is the model of requests that name none.
 	defaultModel string
 }
@@ -56,6 +57,7 @@ func (f *workerFlags) register(cmd *cobra.Command) {
 	f.memo.register(cmd)
 	cmd.Flags().BoolVar(&f.memo.none, "no-memo", false, "store no results, and use none")
 	cmd.Flags().StringVar(&f.lease, "lease-dir", "", "folder through which the workers of this machine share the device, one forward pass at a time (default: not)")
+	cmd.Flags().StringVar(&f.layouts, "layout-dir", "", "folder of weights as a CPU lays them out, whose memory the workers of this machine share (default: TROUPE_LAYOUT_DIR, else each has its own)")
 	cmd.Flags().StringSliceVar(&f.agents, "agents", []string{"scgpt", "foogpt"}, "the agents to run")
 	cmd.Flags().StringVar(&f.isolation, "isolation", "none", "none: all agents in this process; process: each in its own, scgpt in one for each --device")
 	cmd.Flags().StringVar(&f.defaultModel, "default-model", "", "model of requests that name none (default: the only one, else scGPT_human)")
@@ -227,7 +229,8 @@ func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
 		return scgpt.New(scgpt.Options{
 			Models: dir, DefaultModel: cmp.Or(f.defaultModel, fallback), References: references,
 			Device: f.device, Precision: compute.Precision(f.precision), Threads: f.threads, Lease: f.lease,
-			Memo: cmp.Or(f.memo.dir, os.Getenv("TROUPE_MEMO_DIR")), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
+			Layouts: cmp.Or(f.layouts, os.Getenv("TROUPE_LAYOUT_DIR")),
+			Memo:    cmp.Or(f.memo.dir, os.Getenv("TROUPE_MEMO_DIR")), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
 			Roots: f.roots, Logger: a.logger(), OnDeviceLost: endChild,
 		}), nil
 	default:

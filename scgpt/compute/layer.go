@@ -2,6 +2,36 @@ package compute
 
 import "context"
 
+// LayerStarter is implemented by a device that can run the attention of a
+// transformer layer with the projection before it as one operation.
+type LayerStarter interface {
+	// StartLayer sets attended (n × d) to the self-attention of h (n × any) as
+	// Attention gives it for Linear(h, qkv), with the same bytes. qkv has 3·d
+	// outputs; attended is not h.
+	StartLayer(ctx context.Context, attended, h Tensor, qkv Linear, cells Layout, heads int) error
+}
+
+// CheckStartLayer holds the rules of StartLayer.
+func CheckStartLayer(attended, h Tensor, qkv Linear, cells Layout, heads int) error {
+	const op = "StartLayer"
+	switch {
+	case attended == nil || h == nil || qkv.Weight == nil || cells == nil:
+		return shapeErrorf(op, "tensors, weights and layout must be set")
+	case attended == h:
+		return shapeErrorf(op, "destination is also a source")
+	case attended.Rows() != cells.Tokens() || h.Rows() != cells.Tokens():
+		return shapeErrorf(op, "destination has %d rows and source %d, the layout %d tokens", attended.Rows(), h.Rows(), cells.Tokens())
+	case qkv.Weight.In() != h.Cols() || qkv.Weight.Out() != 3*attended.Cols():
+		return shapeErrorf(op, "weights take %d columns to %d, want %d to 3 × %d", qkv.Weight.In(), qkv.Weight.Out(), h.Cols(), attended.Cols())
+	}
+	if qkv.Bias != nil {
+		if err := checkVector(op, "bias", qkv.Bias, qkv.Weight.Out()); err != nil {
+			return err
+		}
+	}
+	return checkHeads(op, attended.Cols(), heads)
+}
+
 // LayerFinisher is implemented by a device that can run what follows the
 // attention in a transformer layer as one operation, which saves it the way of
 // intermediate results through memory.

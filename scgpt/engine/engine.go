@@ -24,12 +24,16 @@ type Engine struct {
 // Load loads the model of a folder onto a device, which must outlive the
 // engine. Errors: fs.ErrNotExist for a missing folder or file, else what
 // checkpoint.Open and model.Load say.
-func Load(dir string, dev compute.Device) (*Engine, error) {
+func Load(dir string, dev compute.Device) (*Engine, error) { return LoadMapped(dir, dev, "", nil) }
+
+// LoadMapped is [Load] with the model's weights from a file in the folder layouts,
+// which processes share; see [model.LoadMapped].
+func LoadMapped(dir string, dev compute.Device, layouts string, warn func(error)) (*Engine, error) {
 	ck, err := checkpoint.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	m, err := model.Load(dev, ck)
+	m, err := model.LoadMapped(dev, ck, layouts, warn)
 	if err != nil {
 		return nil, errors.Join(err, ck.Close())
 	}

@@ -23,10 +23,14 @@ func (m *Model) AttentionScores(ctx context.Context, batch tokens.Packed, opts O
 	if err := m.checkBatch(batch); err != nil {
 		return err
 	}
+	done, err := m.use()
+	if err != nil {
+		return err
+	}
+	defer done()
 	var scores []float32
 	for from := 0; from < batch.Cells(); {
 		to := pieceEnd(batch.Offsets, from, m.limit.tokens())
-		var err error
 		if scores, err = m.scorePiece(ctx, batch, from, to, opts.Domain, scores, visit); err != nil {
 			return fmt.Errorf("model: cells %d to %d: %w", from, to-1, err)
 		}

@@ -22,12 +22,12 @@ type attentionWeights struct {
 	qkv, bias, out, outBias []float32
 }
 
-func foldAttention(l *loader, a attentionWeights) *foldedAttention {
+func foldAttention(l *loader, name string, a attentionWeights) *foldedAttention {
 	d, n := a.d, a.heads*a.d
-	query, queryBias, out, outBias := a.fold()
+	queryBias, outBias := a.foldBiases()
 	f := &foldedAttention{
-		query: linear{Weight: l.uploadMatrix(n, d, query), Bias: l.upload(1, n, queryBias)},
-		out:   linear{Weight: l.uploadMatrix(d, n, out), Bias: l.upload(1, d, outBias)},
+		query: linear{Weight: l.shared(name+"folded_query", n, d, a.foldQuery), Bias: l.upload(1, n, queryBias)},
+		out:   linear{Weight: l.shared(name+"folded_out", d, n, a.foldOut), Bias: l.upload(1, d, outBias)},
 	}
 	if l.err != nil {
 		return nil
@@ -35,46 +35,70 @@ func foldAttention(l *loader, a attentionWeights) *foldedAttention {
 	return f
 }
 
-// fold multiplies the weights, head by head.
-func (a attentionWeights) fold() (query, queryBias, out, outBias []float32) {
+// foldQuery returns Wkₕᵀ·Wqₕ, head below head.
+func (a attentionWeights) foldQuery() []float32 {
 	d, dim := a.d, a.d/a.heads
-	n := a.heads * d
-	query, queryBias = make([]float32, n*d), make([]float32, n)
-	out, outBias = make([]float32, d*n), make([]float32, d)
-	wq, wk, wv := a.qkv[:d*d], a.qkv[d*d:2*d*d], a.qkv[2*d*d:]
-	bq, bv := a.bias[:d], a.bias[2*d:]
-	var heads sync.WaitGroup
-	for h := range a.heads {
-		heads.Go(func() {
-			sum := make([]float64, d)
-			for i := range d {
-				clear(sum)
-				var bias float64
-				for j := h * dim; j < (h+1)*dim; j++ {
-					k := float64(wk[j*d+i])
-					addTimes(sum, wq[j*d:(j+1)*d], k)
-					bias += k * float64(bq[j])
-				}
-				store(query[(h*d+i)*d:], sum)
-				queryBias[h*d+i] = float32(bias)
-
-				clear(sum)
-				for j := h * dim; j < (h+1)*dim; j++ {
-					addTimes(sum, wv[j*d:(j+1)*d], float64(a.out[i*d+j]))
-				}
-				store(out[i*n+h*d:], sum)
+	wq, wk := a.qkv[:d*d], a.qkv[d*d:2*d*d]
+	query := make([]float32, a.heads*d*d)
+	a.eachHead(func(h int, sum []float64) {
+		for i := range d {
+			clear(sum)
+			for j := h * dim; j < (h+1)*dim; j++ {
+				addTimes(sum, wq[j*d:(j+1)*d], float64(wk[j*d+i]))
 			}
-		})
+			store(query[(h*d+i)*d:], sum)
+		}
+	})
+	return query
+}
+
+// foldOut returns Woₕ·Wvₕ, head beside head.
+func (a attentionWeights) foldOut() []float32 {
+	d, dim, n := a.d, a.d/a.heads, a.heads*a.d
+	wv := a.qkv[2*d*d:]
+	out := make([]float32, d*n)
+	a.eachHead(func(h int, sum []float64) {
+		for i := range d {
+			clear(sum)
+			for j := h * dim; j < (h+1)*dim; j++ {
+				addTimes(sum, wv[j*d:(j+1)*d], float64(a.out[i*d+j]))
+			}
+			store(out[i*n+h*d:], sum)
+		}
+	})
+	return out
+}
+
+// foldBiases returns Wkₕᵀ·bqₕ, head below head, and Wo·bv + bo.
+func (a attentionWeights) foldBiases() (query, out []float32) {
+	d, dim := a.d, a.d/a.heads
+	wk, bq, bv := a.qkv[d*d:2*d*d], a.bias[:d], a.bias[2*d:]
+	query, out = make([]float32, a.heads*d), make([]float32, d)
+	sum := make([]float64, d)
+	for h := range a.heads {
+		clear(sum)
+		for j := h * dim; j < (h+1)*dim; j++ {
+			addTimes(sum, wk[j*d:(j+1)*d], float64(bq[j]))
+		}
+		store(query[h*d:], sum)
 	}
-	heads.Wait()
 	for i := range d {
 		bias := float64(a.outBias[i])
 		for j, w := range a.out[i*d : (i+1)*d] {
 			bias += float64(w) * float64(bv[j])
 		}
-		outBias[i] = float32(bias)
+		out[i] = float32(bias)
 	}
-	return query, queryBias, out, outBias
+	return query, out
+}
+
+// eachHead runs f for all heads at once, each with memory for d sums.
+func (a attentionWeights) eachHead(f func(h int, sum []float64)) {
+	var heads sync.WaitGroup
+	for h := range a.heads {
+		heads.Go(func() { f(h, make([]float64, a.d)) })
+	}
+	heads.Wait()
 }
 
 func addTimes(sum []float64, x []float32, factor float64) {

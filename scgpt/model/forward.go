@@ -27,6 +27,11 @@ func (m *Model) Forward(ctx context.Context, batch tokens.Packed, opts Options) 
 	if err := m.checkBatch(batch); err != nil {
 		return nil, err
 	}
+	done, err := m.use()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	out := m.newOutput(batch, opts)
 	for from := 0; from < batch.Cells(); {
 		to := pieceEnd(batch.Offsets, from, m.limit.tokens())
@@ -257,9 +262,10 @@ func (m *Model) runLayers(s *scope, h compute.Tensor, in compute.Embedding, p *p
 	w := newWorkspace(s, len(p.ids), m.args)
 	for i := from; i < to; i++ {
 		if i == 0 && m.tables != nil {
-			m.tables.embed(s, w.qkv, in)
-		} else {
-			s.linearInto(w.qkv, h, m.layers[i].qkv, compute.Identity)
+			qkv := m.tables.project(s, in)
+			m.layers[i].runFrom(s, qkv, h, p.cells, m.args.NHeads, w)
+			s.release(qkv)
+			continue
 		}
 		m.layers[i].run(s, h, p.cells, m.args.NHeads, w)
 	}

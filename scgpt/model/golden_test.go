@@ -129,7 +129,7 @@ func testLayersGolden(t *testing.T, dev compute.Device) {
 func testScalingGolden(t *testing.T, dev compute.Device) {
 	g := golden.Open(t, testdata, "pooling")
 	ck := openCheckpoint(t, "tiny_scgpt")
-	scaled := *loadModel(t, dev, ck)
+	scaled := loadModel(t, dev, ck)
 	scaled.values, scaled.tables = valueEncoder{style: checkpoint.Scaling}, nil
 	b, _ := golden.Unpadded(g.Rows("token_ids"), g.IDs("token_ids"), g.Floats("values"), ck.Vocab().Pad())
 	out, err := scaled.Forward(t.Context(), b, Options{})

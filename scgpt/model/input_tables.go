@@ -25,7 +25,7 @@ func loadInputTables(l *loader, m *Model) *inputTables {
 	}
 	t := &inputTables{encoded: m.values.table, qkv: m.layers[0].qkv}
 	var err error
-	if t.values, err = t.project(context.Background(), l.dev, t.encoded); err != nil {
+	if t.values, err = t.projectValues(context.Background(), l.dev); err != nil {
 		l.fail(err)
 		return nil
 	}
@@ -38,19 +38,21 @@ func loadInputTables(l *loader, m *Model) *inputTables {
 	return t
 }
 
-// project returns the projected rows of a table of values, with the bias.
-func (t *inputTables) project(ctx context.Context, dev compute.Device, values compute.Tensor) (compute.Tensor, error) {
+// projectValues returns the projected rows of the encoder's table, with the bias.
+func (t *inputTables) projectValues(ctx context.Context, dev compute.Device) (compute.Tensor, error) {
 	s := newScope(ctx, dev)
 	defer s.free()
-	return s.keep(s.linear(values, t.qkv, compute.Identity))
+	return s.keep(s.linear(t.encoded, t.qkv, compute.Identity))
 }
 
-// embed sets qkv to the projection of the tokens' input.
-func (t *inputTables) embed(s *scope, qkv compute.Tensor, in compute.Embedding) {
+// project returns the queries, keys and values of the tokens' input, n × 3d.
+func (t *inputTables) project(s *scope, in compute.Embedding) compute.Tensor {
 	values := t.values
 	if in.Values != t.encoded {
 		values = s.linear(in.Values, t.qkv, compute.Identity) // the batch's own
 	}
 	in.Table, in.Values = t.genes, values
+	qkv := s.tensor(len(in.IDs), t.genes.Cols())
 	s.do(func() error { return s.dev.Embed(s.ctx, qkv, in) })
+	return qkv
 }

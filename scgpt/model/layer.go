@@ -45,7 +45,7 @@ func (y *layer) loadFirst(l *loader, name string, args checkpoint.Args) {
 	if _, ok := l.dev.(compute.InputAttender); ok {
 		out, outBias := l.host(name+"self_attn.out_proj.weight", d, d), l.host(name+"self_attn.out_proj.bias", d)
 		if l.err == nil {
-			y.folded = foldAttention(l, attentionWeights{d, args.NHeads, weight, bias, out, outBias})
+			y.folded = foldAttention(l, name+"self_attn.", attentionWeights{d, args.NHeads, weight, bias, out, outBias})
 		}
 		return
 	}
@@ -55,15 +55,17 @@ func (y *layer) loadFirst(l *loader, name string, args checkpoint.Args) {
 
 // workspace is the memory that all layers share, for one batch.
 type workspace struct {
-	qkv, attended compute.Tensor
-	// What a device that finishes layers itself has no use for.
-	projected, hidden compute.Tensor
+	attended compute.Tensor
+	// What a device that starts and finishes layers itself has no use for.
+	qkv, projected, hidden compute.Tensor
 }
 
 func newWorkspace(s *scope, tokens int, args checkpoint.Args) workspace {
-	d := args.EmbSize
-	w := workspace{qkv: s.tensor(tokens, 3*d), attended: s.tensor(tokens, d)}
-	w.addSteps(s, tokens, d, args.DHid)
+	w := workspace{attended: s.tensor(tokens, args.EmbSize)}
+	if _, ok := s.dev.(compute.LayerStarter); !ok {
+		w.qkv = s.tensor(tokens, 3*args.EmbSize)
+	}
+	w.addSteps(s, tokens, args.EmbSize, args.DHid)
 	return w
 }
 
@@ -74,17 +76,32 @@ func (w *workspace) addSteps(s *scope, tokens, d, hidden int) {
 }
 
 func (w *workspace) release(s *scope) {
-	s.release(w.qkv, w.attended)
-	if w.hidden != nil {
-		s.release(w.projected, w.hidden)
+	for _, t := range []compute.Tensor{w.attended, w.qkv, w.projected, w.hidden} {
+		if t != nil {
+			s.release(t)
+		}
 	}
 }
 
-// run replaces h by the layer's output, given its queries, keys and values in the
-// workspace.
+// run replaces h by the layer's output.
 func (y *layer) run(s *scope, h compute.Tensor, cells compute.Layout, heads int, w workspace) {
-	s.do(func() error { return s.dev.Attention(s.ctx, w.attended, w.qkv, cells, heads) })
+	if starter, ok := s.dev.(compute.LayerStarter); ok {
+		s.do(func() error { return starter.StartLayer(s.ctx, w.attended, h, y.qkv, cells, heads) })
+	} else {
+		s.linearInto(w.qkv, h, y.qkv, compute.Identity)
+		y.attend(s, w.qkv, cells, heads, w)
+	}
 	y.finish(s, h, w, y.out)
+}
+
+// runFrom is run where queries, keys and values are known.
+func (y *layer) runFrom(s *scope, qkv, h compute.Tensor, cells compute.Layout, heads int, w workspace) {
+	y.attend(s, qkv, cells, heads, w)
+	y.finish(s, h, w, y.out)
+}
+
+func (y *layer) attend(s *scope, qkv compute.Tensor, cells compute.Layout, heads int, w workspace) {
+	s.do(func() error { return s.dev.Attention(s.ctx, w.attended, qkv, cells, heads) })
 }
 
 // runFirst returns the layer's output for the first token of each cell.

@@ -17,6 +17,7 @@ const layerNormEps = 1e-5
 type loader struct {
 	dev     compute.Device
 	ck      *checkpoint.Checkpoint
+	laid    *layout // nil where nothing is shared
 	handles []interface{ Free() }
 	err     error
 }
@@ -25,7 +26,7 @@ type loader struct {
 // returns waits for it and takes over what it has loaded, and its error before
 // that of l.
 func (l *loader) beside(load func(*loader)) (join func()) {
-	other := &loader{dev: l.dev, ck: l.ck}
+	other := &loader{dev: l.dev, ck: l.ck, laid: l.laid}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -113,8 +114,29 @@ func (l *loader) vector(name string, n int) compute.Tensor {
 }
 
 func (l *loader) matrix(name string, out, in int) compute.Matrix {
-	defer l.discard(name)
-	return l.uploadMatrix(out, in, l.host(name, out, in))
+	return l.shared(name, out, in, func() []float32 { return l.host(name, out, in) })
+}
+
+// shared returns the matrix of some weights, which processes may share. What
+// weights returns is needed only where it is not laid out already.
+func (l *loader) shared(name string, out, in int, weights func() []float32) compute.Matrix {
+	if l.err != nil {
+		return nil
+	}
+	m, err := l.laid.matrix(name, out, in, func() (compute.Matrix, error) {
+		data := weights()
+		if l.err != nil {
+			return nil, l.err
+		}
+		defer l.discard(name)
+		return l.dev.UploadMatrix(out, in, data)
+	})
+	if err != nil {
+		l.fail(err)
+		return nil
+	}
+	l.handles = append(l.handles, m)
+	return m
 }
 
 // discard lets go of a large tensor that is on the device now, so that loading
@@ -142,15 +164,27 @@ func (l *loader) norm(name string, n int) compute.Norm {
 func (l *loader) normedTable(table, norm string, cols int) compute.Tensor {
 	shape := l.shape(table)
 	data := l.host(table, -1, cols)
+	n := l.norm(norm, cols)
 	if l.err != nil {
 		return nil
 	}
-	t := l.upload(shape[0], cols, data)
-	l.discard(table)
-	n := l.norm(norm, cols)
-	if l.err == nil {
-		l.fail(l.dev.AddLayerNorm(context.Background(), t, t, nil, n))
+	t, err := l.laid.tensor(table, shape[0], cols, func() (compute.Tensor, error) {
+		t, err := l.dev.Upload(shape[0], cols, data)
+		if err != nil {
+			return nil, err
+		}
+		l.discard(table)
+		if err := l.dev.AddLayerNorm(context.Background(), t, t, nil, n); err != nil {
+			t.Free()
+			return nil, err
+		}
+		return t, nil
+	})
+	if err != nil {
+		l.fail(err)
+		return nil
 	}
+	l.handles = append(l.handles, t)
 	return t
 }
 

@@ -1,6 +1,9 @@
 package model
 
 import (
+	"errors"
+	"sync"
+
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 )
@@ -9,6 +12,11 @@ import (
 // several goroutines; the device runs one operation at a time, so that they
 // share its speed.
 type Model struct {
+	// open is held for reading by who uses the weights: they may lie in a mapped
+	// file, which Close unmaps.
+	open   sync.RWMutex
+	closed bool
+
 	dev    compute.Device
 	args   checkpoint.Args
 	vocab  int
@@ -31,12 +39,19 @@ type Model struct {
 // Load lays the weights of a checkpoint out on a device. The checkpoint may
 // be closed afterwards. Tensors that inference does not use are ignored; a
 // missing or misshapen one of the encoder is an [*Error].
-func Load(dev compute.Device, ck *checkpoint.Checkpoint) (*Model, error) {
+func Load(dev compute.Device, ck *checkpoint.Checkpoint) (*Model, error) { return load(dev, ck, nil) }
+
+// load takes from laid what is laid out there, and closes it with the model.
+func load(dev compute.Device, ck *checkpoint.Checkpoint, laid *layout) (*Model, error) {
 	args := ck.Args()
-	m := &Model{dev: dev, args: args, weights: loader{dev: dev, ck: ck}, limit: newBatchLimit(dev.BatchTokens())}
+	m := &Model{dev: dev, args: args, weights: loader{dev: dev, ck: ck, laid: laid}, limit: newBatchLimit(dev.BatchTokens())}
 	l := &m.weights
+	if laid.mapped() {
+		l.handles = append(l.handles, laid)
+	}
 	d := args.EmbSize
 	if d < 1 || args.NHeads < 1 || d%args.NHeads != 0 || args.NLayers < 1 || args.DHid < 1 {
+		l.free()
 		return nil, invalidf("args", "embsize %d, nheads %d, nlayers %d and d_hid %d describe no transformer", d, args.NHeads, args.NLayers, args.DHid)
 	}
 
@@ -62,13 +77,31 @@ func Load(dev compute.Device, ck *checkpoint.Checkpoint) (*Model, error) {
 		l.free()
 		return nil, l.err
 	}
-	l.ck = nil
+	l.ck, l.laid = nil, nil
 	m.vocab = m.genes.Rows()
 	return m, nil
 }
 
-// Close frees what the model holds on its device. The device stays open.
+// errClosed is what a closed model answers.
+var errClosed = errors.New("model: closed")
+
+// use keeps the weights where they are until done is called.
+func (m *Model) use() (done func(), err error) {
+	m.open.RLock()
+	if m.closed {
+		m.open.RUnlock()
+		return nil, errClosed
+	}
+	return m.open.RUnlock, nil
+}
+
+// Close waits for the calls in progress and frees what the model holds on its
+// device, which stays open. Calls that come later return an error; a second Close
+// does nothing.
 func (m *Model) Close() error {
+	m.open.Lock()
+	defer m.open.Unlock()
+	m.closed = true
 	m.weights.free()
 	return nil
 }

@@ -20,6 +20,21 @@ type Tensor struct {
 	Data []byte
 }
 
+// Float32Tensor returns a tensor of numbers, whose memory it is on a little-endian
+// machine and whose copy elsewhere.
+func Float32Tensor(name string, shape []int, numbers []float32) Tensor {
+	t := Tensor{Name: name, DType: F32, Shape: shape}
+	if littleEndian && len(numbers) > 0 {
+		t.Data = unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(numbers))), 4*len(numbers))
+		return t
+	}
+	t.Data = make([]byte, 0, 4*len(numbers))
+	for _, x := range numbers {
+		t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(x))
+	}
+	return t
+}
+
 // Len returns the number of elements.
 func (t Tensor) Len() int {
 	if size := t.DType.Size(); size > 0 {

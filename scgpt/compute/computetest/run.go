@@ -68,6 +68,8 @@ func Run(t *testing.T, config Config) {
 		{"Read", testRead},
 		{"SameBytes", testSameBytes},
 		{"Sequence", testSequence},
+		{"Share", testShare},
+		{"StartLayer", testStartLayer},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -162,6 +162,7 @@ func (d *device) AttendInputs(ctx context.Context, dst, queries, src compute.Ten
 type headTask struct {
 	q            []float32
 	ldq, queries int
+	factors      bool // q is rows of words already
 	k, v         []float32
 	ldkv, keys   int
 	out          []float32
@@ -171,35 +172,78 @@ type headTask struct {
 
 func headScale(dim int) float32 { return float32(1 / math.Sqrt(float64(dim))) }
 
-// attend computes one head on the calling thread. Every query is computed
-// from whole rows of scores, so the result does not depend on the blocks.
+// attend computes one head on the calling thread.
 func (d *device) attend(thread int, h headTask, stopped func() bool) {
-	nr, block := d.set.NR, min(queryTiles*d.set.MR, h.queries)
-	keysPadded, dimPadded := (h.keys+nr-1)/nr*nr, (h.dim+nr-1)/nr*nr
-	keyWords, dimWords := d.set.Words(h.keys), d.set.Words(h.dim)
-	packed := keysPadded*dimWords + dimPadded*keyWords
-	lds, ldw := kernel.Stride(keysPadded), d.factorStride(h.keys)
-	buf := scratch{d.scratchFor(thread, packed+d.set.PackScratch(h.dim)+block*(lds+ldw+dimPadded+d.factorStride(h.dim)))}
-	keys, values := buf.carve(keysPadded*dimWords), buf.carve(dimPadded*keyWords)
-	d.set.PackRows(keys, h.k, h.ldkv, h.keys, h.dim, buf.carve(d.set.PackScratch(h.dim)))
-	d.set.PackCols(values, h.v, h.ldkv, h.dim, h.keys)
-	scores, sums := buf.carve(block*lds), buf.carve(block*dimPadded)
+	p := d.packedHead(h.keys, h.dim)
+	buf := scratch{d.scratchFor(thread, p.size+d.set.PackScratch(h.dim)+d.answerScratch(h.queries, h.keys, h.dim))}
+	p.carve(&buf)
+	d.set.PackRows(p.keys, h.k, h.ldkv, h.keys, h.dim, buf.carve(d.set.PackScratch(h.dim)))
+	d.set.PackCols(p.values, h.v, h.ldkv, h.dim, h.keys)
+	d.answer(buf, h, p, stopped)
+}
+
+// packedHead is where the keys and values of a head are packed.
+type packedHead struct {
+	keys, values          []float32
+	size                  int // numbers of both
+	keysPadded, dimPadded int
+	keyWords, dimWords    int
+}
+
+func (d *device) packedHead(keys, dim int) packedHead {
+	nr := d.set.NR
+	p := packedHead{
+		keysPadded: (keys + nr - 1) / nr * nr, dimPadded: (dim + nr - 1) / nr * nr,
+		keyWords: d.set.Words(keys), dimWords: d.set.Words(dim),
+	}
+	p.size = p.keysPadded*p.dimWords + p.dimPadded*p.keyWords
+	return p
+}
+
+func (p *packedHead) carve(buf *scratch) {
+	p.keys, p.values = buf.carve(p.keysPadded*p.dimWords), buf.carve(p.dimPadded*p.keyWords)
+}
+
+// queryBlock is the number of queries whose scores are alive at once.
+func (d *device) queryBlock(queries int) int { return min(queryTiles*d.set.MR, queries) }
+
+// answerScratch is what answer takes.
+func (d *device) answerScratch(queries, keys, dim int) int {
+	p := d.packedHead(keys, dim)
+	return d.queryBlock(queries) * (kernel.Stride(p.keysPadded) + d.factorStride(keys) + p.dimPadded + d.factorStride(dim))
+}
+
+// answer computes the queries of a head whose keys and values are packed. Every
+// query is computed from whole rows of scores, so the result does not depend on
+// the blocks.
+func (d *device) answer(buf scratch, h headTask, p packedHead, stopped func() bool) {
+	block := d.queryBlock(h.queries)
+	lds, ldw := kernel.Stride(p.keysPadded), d.factorStride(h.keys)
+	scores, sums := buf.carve(block*lds), buf.carve(block*p.dimPadded)
 	weights := buf.carve(block * ldw)
 	if d.set.InPlace() {
 		weights, ldw = scores, lds
 	}
 	for i := 0; i < h.queries && !stopped(); i += block {
 		m := min(block, h.queries-i)
-		rest := buf
-		q, ldq := d.factors(&rest, h.q[i*h.ldq:], h.ldq, m, h.dim)
-		d.product(m, dimWords, keysPadded, q, ldq, keys, scores, lds, nil, compute.Identity)
+		q, ldq := h.q[i*h.ldq:], h.ldq
+		if !h.factors {
+			rest := buf
+			q, ldq = d.factors(&rest, q, ldq, m, h.dim)
+		}
+		d.product(m, p.dimWords, p.keysPadded, q, ldq, p.keys, scores, lds, nil, compute.Identity)
+		// By the time the products are done, the memory has answered.
+		d.set.Prefetch(h.out[i*h.ldo:], h.ldo, m, h.dim)
+		if next := i + block; next < h.queries && !h.factors {
+			d.set.Prefetch(h.q[next*h.ldq:], h.ldq, min(block, h.queries-next), h.dim)
+		}
 		var total [queryTiles * kernel.MaxMR]float32
 		for r := range m {
-			total[r] = d.set.SoftmaxRow(weights[r*ldw:r*ldw+keyWords], scores[r*lds:r*lds+h.keys], h.scale)
+			total[r] = d.set.SoftmaxRow(weights[r*ldw:r*ldw+p.keyWords], scores[r*lds:r*lds+h.keys], h.scale)
 		}
-		d.product(m, keyWords, dimPadded, weights, ldw, values, sums, dimPadded, nil, compute.Identity)
+		d.product(m, p.keyWords, p.dimPadded, weights, ldw, p.values, sums, p.dimPadded, nil, compute.Identity)
 		for r := range m {
-			d.set.Scale(h.out[(i+r)*h.ldo:(i+r)*h.ldo+h.dim], sums[r*dimPadded:r*dimPadded+h.dim], 1/total[r])
+			d.set.Scale(h.out[(i+r)*h.ldo:(i+r)*h.ldo+h.dim], sums[r*p.dimPadded:r*p.dimPadded+h.dim], 1/total[r])
 		}
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
-// A batch of batchTokens keeps a forward pass of the full-size model (512
-// columns, some seven sets of which are alive at once) near a last-level cache
-// of 32 MB. Processors with many cores have more of that, and need more rows to
-// share out.
+// With a batch of batchTokens the threads wait little for each other at the end of
+// each operation; what a layer of the full-size model (512 columns) reads and
+// writes of it, some 32 MB, is still near a last-level cache. Processors with many
+// cores need more rows to share out.
 const (
-	batchTokens     = 2048
+	batchTokens     = 8192
 	tokensPerThread = 256
 )
 

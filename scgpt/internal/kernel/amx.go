@@ -24,6 +24,7 @@ var amx = &Set{
 	AddNorm:   avx512.AddNorm,
 	halves:    &halves{parts: 1, step: tileWords, round: round, interleave: interleave, softmax: softmaxWords},
 
+	prefetch:   avx512.prefetch,
 	transpose8: transpose,
 }
 

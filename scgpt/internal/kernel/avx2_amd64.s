@@ -1180,25 +1180,46 @@ TEXT ·largestAVX2(SB), NOSPLIT, $0-20
 	VMOVUPS      (DX)(BX*4), Y0
 	MOVQ         row+0(FP), CX
 	VBROADCASTSS minusInfAVX2<>+0(SB), Y1
-	VMOVAPS      Y1, Y2
+	VBROADCASTSS minusInfAVX2<>+0(SB), Y2
+	VBROADCASTSS minusInfAVX2<>+0(SB), Y3
+	VBROADCASTSS minusInfAVX2<>+0(SB), Y4
+	VMOVAPS      Y1, Y5
 	XORQ         DX, DX
-	SUBQ         $0x08, AX
-	JLT          maxTail
+	SUBQ         $0x20, AX
+	JLT          maxByLess
+
+maxBy:
+	VMAXPS (CX)(DX*1), Y1, Y1
+	VMAXPS 32(CX)(DX*1), Y2, Y2
+	VMAXPS 64(CX)(DX*1), Y3, Y3
+	VMAXPS 96(CX)(DX*1), Y4, Y4
+	ADDQ   $0x00000080, DX
+	SUBQ   $0x20, AX
+	JGE    maxBy
+
+maxByLess:
+	ADDQ $0x20, AX
+	SUBQ $0x08, AX
+	JLT  maxLess
 
 max:
 	VMAXPS (CX)(DX*1), Y1, Y1
-	ADDQ   $0x20, DX
+	ADDQ   $0x00000020, DX
 	SUBQ   $0x08, AX
 	JGE    max
 
-maxTail:
+maxLess:
 	ADDQ       $0x08, AX
+	TESTQ      AX, AX
 	JEQ        maxEnd
-	VMASKMOVPS (CX)(DX*1), Y0, Y3
-	VBLENDVPS  Y0, Y3, Y2, Y3
-	VMAXPS     Y3, Y1, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y6
+	VBLENDVPS  Y0, Y6, Y5, Y6
+	VMAXPS     Y6, Y1, Y1
 
 maxEnd:
+	VMAXPS       Y2, Y1, Y1
+	VMAXPS       Y3, Y1, Y1
+	VMAXPS       Y4, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VMAXPS       X0, X1, X1
 	VMOVHLPS     X1, X1, X0
@@ -1242,26 +1263,47 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-28
 	VMOVUPS      (DX)(BX*4), Y0
 	MOVQ         row+0(FP), CX
 	VBROADCASTSS minusInfAVX2<>+0(SB), Y1
-	VMOVAPS      Y1, Y2
+	VBROADCASTSS minusInfAVX2<>+0(SB), Y2
+	VBROADCASTSS minusInfAVX2<>+0(SB), Y3
+	VBROADCASTSS minusInfAVX2<>+0(SB), Y4
+	VMOVAPS      Y1, Y5
 	XORQ         DX, DX
 	MOVQ         AX, BX
-	SUBQ         $0x08, BX
-	JLT          maxTail
+	SUBQ         $0x20, BX
+	JLT          maxByLess
+
+maxBy:
+	VMAXPS (CX)(DX*1), Y1, Y1
+	VMAXPS 32(CX)(DX*1), Y2, Y2
+	VMAXPS 64(CX)(DX*1), Y3, Y3
+	VMAXPS 96(CX)(DX*1), Y4, Y4
+	ADDQ   $0x00000080, DX
+	SUBQ   $0x20, BX
+	JGE    maxBy
+
+maxByLess:
+	ADDQ $0x20, BX
+	SUBQ $0x08, BX
+	JLT  maxLess
 
 max:
 	VMAXPS (CX)(DX*1), Y1, Y1
-	ADDQ   $0x20, DX
+	ADDQ   $0x00000020, DX
 	SUBQ   $0x08, BX
 	JGE    max
 
-maxTail:
+maxLess:
 	ADDQ       $0x08, BX
+	TESTQ      BX, BX
 	JEQ        maxEnd
-	VMASKMOVPS (CX)(DX*1), Y0, Y3
-	VBLENDVPS  Y0, Y3, Y2, Y3
-	VMAXPS     Y3, Y1, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y6
+	VBLENDVPS  Y0, Y6, Y5, Y6
+	VMAXPS     Y6, Y1, Y1
 
 maxEnd:
+	VMAXPS       Y2, Y1, Y1
+	VMAXPS       Y3, Y1, Y1
+	VMAXPS       Y4, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VMAXPS       X2, X1, X1
 	VMOVHLPS     X1, X1, X2
@@ -1281,7 +1323,7 @@ maxEnd:
 	VBROADCASTSS exp6AVX2<>+0(SB), Y11
 	XORQ         DX, DX
 	SUBQ         $0x08, AX
-	JLT          expTail
+	JLT          expLess
 
 exp:
 	VMOVUPS     (CX)(DX*1), Y12
@@ -1302,12 +1344,13 @@ exp:
 	VPADDD      Y13, Y14, Y12
 	VMOVUPS     Y12, (CX)(DX*1)
 	VADDPS      Y12, Y3, Y3
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, AX
 	JGE         exp
 
-expTail:
+expLess:
 	ADDQ        $0x08, AX
+	TESTQ       AX, AX
 	JEQ         expEnd
 	VMASKMOVPS  (CX)(DX*1), Y0, Y12
 	VSUBPS      Y1, Y12, Y12
@@ -1379,17 +1422,18 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS s+24(FP), Y1
 	XORQ         BX, BX
 	SUBQ         $0x08, AX
-	JLT          loopTail
+	JLT          loopLess
 
 loop:
 	VMULPS  (DX)(BX*1), Y1, Y2
 	VMOVUPS Y2, (CX)(BX*1)
-	ADDQ    $0x20, BX
+	ADDQ    $0x00000020, BX
 	SUBQ    $0x08, AX
 	JGE     loop
 
-loopTail:
+loopLess:
 	ADDQ       $0x08, AX
+	TESTQ      AX, AX
 	JEQ        loopEnd
 	VMASKMOVPS (DX)(BX*1), Y0, Y2
 	VMULPS     Y2, Y1, Y2
@@ -1414,18 +1458,19 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-32
 	MOVQ    b+16(FP), BX
 	XORQ    SI, SI
 	SUBQ    $0x08, AX
-	JLT     loopTail
+	JLT     loopLess
 
 loop:
 	VMOVUPS (DX)(SI*1), Y1
 	VADDPS  (BX)(SI*1), Y1, Y1
 	VMOVUPS Y1, (CX)(SI*1)
-	ADDQ    $0x20, SI
+	ADDQ    $0x00000020, SI
 	SUBQ    $0x08, AX
 	JGE     loop
 
-loopTail:
+loopLess:
 	ADDQ       $0x08, AX
+	TESTQ      AX, AX
 	JEQ        loopEnd
 	VMASKMOVPS (DX)(SI*1), Y0, Y1
 	VMASKMOVPS (BX)(SI*1), Y0, Y2
@@ -1457,6 +1502,30 @@ row:
 	VZEROUPPER
 	RET
 
+// func prefetchAVX2(rows *float32, ld int, m int, n int)
+TEXT ·prefetchAVX2(SB), NOSPLIT, $0-32
+	MOVQ rows+0(FP), CX
+	MOVQ ld+8(FP), DX
+	MOVQ m+16(FP), BX
+	MOVQ n+24(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+
+row:
+	XORQ DI, DI
+
+line:
+	LEAQ (CX)(DI*1), AX
+	WORD $0x0d0f
+	BYTE $0x08
+	ADDQ $0x40, DI
+	CMPQ DI, SI
+	JLT  line
+	ADDQ DX, CX
+	DECQ BX
+	JNZ  row
+	RET
+
 // func addNormAVX2(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·addNormAVX2(SB), NOSPLIT, $0-52
@@ -1476,19 +1545,20 @@ TEXT ·addNormAVX2(SB), NOSPLIT, $0-52
 	XORQ    SI, SI
 	MOVQ    AX, DI
 	SUBQ    $0x08, DI
-	JLT     bothTail
+	JLT     bothLess
 
 both:
 	VMOVUPS (DX)(SI*1), Y2
 	VADDPS  (BX)(SI*1), Y2, Y2
 	VMOVUPS Y2, (CX)(SI*1)
 	VADDPS  Y2, Y1, Y1
-	ADDQ    $0x20, SI
+	ADDQ    $0x00000020, SI
 	SUBQ    $0x08, DI
 	JGE     both
 
-bothTail:
+bothLess:
 	ADDQ       $0x08, DI
+	TESTQ      DI, DI
 	JEQ        bothEnd
 	VMASKMOVPS (DX)(SI*1), Y0, Y2
 	VMASKMOVPS (BX)(SI*1), Y0, Y3
@@ -1503,18 +1573,19 @@ alone:
 	XORQ BX, BX
 	MOVQ AX, SI
 	SUBQ $0x08, SI
-	JLT  oneTail
+	JLT  oneLess
 
 one:
 	VMOVUPS (DX)(BX*1), Y2
 	VMOVUPS Y2, (CX)(BX*1)
 	VADDPS  Y2, Y1, Y1
-	ADDQ    $0x20, BX
+	ADDQ    $0x00000020, BX
 	SUBQ    $0x08, SI
 	JGE     one
 
-oneTail:
+oneLess:
 	ADDQ       $0x08, SI
+	TESTQ      SI, SI
 	JEQ        oneEnd
 	VMASKMOVPS (DX)(BX*1), Y0, Y2
 	VMASKMOVPS Y2, Y0, (CX)(BX*1)
@@ -1536,18 +1607,19 @@ mean:
 	XORQ         DX, DX
 	MOVQ         AX, BX
 	SUBQ         $0x08, BX
-	JLT          squaresTail
+	JLT          squaresLess
 
 squares:
 	VMOVUPS     (CX)(DX*1), Y4
 	VSUBPS      Y1, Y4, Y4
 	VFMADD231PS Y4, Y4, Y3
-	ADDQ        $0x20, DX
+	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, BX
 	JGE         squares
 
-squaresTail:
+squaresLess:
 	ADDQ        $0x08, BX
+	TESTQ       BX, BX
 	JEQ         squaresEnd
 	VMASKMOVPS  (CX)(DX*1), Y0, Y4
 	VSUBPS      Y1, Y4, Y4
@@ -1571,7 +1643,7 @@ squaresEnd:
 	MOVQ         beta+32(FP), BX
 	XORQ         SI, SI
 	SUBQ         $0x08, AX
-	JLT          normTail
+	JLT          normLess
 
 norm:
 	VMOVUPS     (CX)(SI*1), Y3
@@ -1580,12 +1652,13 @@ norm:
 	VMOVUPS     (DX)(SI*1), Y4
 	VFMADD213PS (BX)(SI*1), Y4, Y3
 	VMOVUPS     Y3, (CX)(SI*1)
-	ADDQ        $0x20, SI
+	ADDQ        $0x00000020, SI
 	SUBQ        $0x08, AX
 	JGE         norm
 
-normTail:
+normLess:
 	ADDQ        $0x08, AX
+	TESTQ       AX, AX
 	JEQ         normEnd
 	VMASKMOVPS  (CX)(SI*1), Y0, Y3
 	VSUBPS      Y1, Y3, Y3

@@ -4459,27 +4459,48 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-20
 	KMOVW        DX, K1
 	MOVQ         row+0(FP), CX
 	VBROADCASTSS minusInfAVX512<>+0(SB), Z0
-	VMOVAPS      Z0, Z1
+	VBROADCASTSS minusInfAVX512<>+0(SB), Z1
+	VBROADCASTSS minusInfAVX512<>+0(SB), Z2
+	VBROADCASTSS minusInfAVX512<>+0(SB), Z3
+	VMOVAPS      Z0, Z4
 	XORQ         DX, DX
-	SUBQ         $0x10, AX
-	JLT          maxTail
+	SUBQ         $0x40, AX
+	JLT          maxByLess
+
+maxBy:
+	VMAXPS (CX)(DX*1), Z0, Z0
+	VMAXPS 64(CX)(DX*1), Z1, Z1
+	VMAXPS 128(CX)(DX*1), Z2, Z2
+	VMAXPS 192(CX)(DX*1), Z3, Z3
+	ADDQ   $0x00000100, DX
+	SUBQ   $0x40, AX
+	JGE    maxBy
+
+maxByLess:
+	ADDQ $0x40, AX
+	SUBQ $0x10, AX
+	JLT  maxLess
 
 max:
 	VMAXPS (CX)(DX*1), Z0, Z0
-	ADDQ   $0x40, DX
+	ADDQ   $0x00000040, DX
 	SUBQ   $0x10, AX
 	JGE    max
 
-maxTail:
+maxLess:
 	ADDQ      $0x10, AX
+	TESTQ     AX, AX
 	JEQ       maxEnd
-	VMOVUPS.Z (CX)(DX*1), K1, Z2
-	VMOVAPS   Z1, Z1
-	VMOVAPS   Z2, K1, Z1
-	VMOVAPS   Z1, Z2
-	VMAXPS    Z2, Z0, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z5
+	VMOVAPS   Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VMOVAPS   Z4, Z5
+	VMAXPS    Z5, Z0, Z0
 
 maxEnd:
+	VMAXPS        Z1, Z0, Z0
+	VMAXPS        Z2, Z0, Z0
+	VMAXPS        Z3, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VMAXPS        Y1, Y0, Y1
 	VEXTRACTF128  $0x01, Y1, X0
@@ -4507,28 +4528,49 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-28
 	KMOVW        DX, K1
 	MOVQ         row+0(FP), CX
 	VBROADCASTSS minusInfAVX512<>+0(SB), Z0
-	VMOVAPS      Z0, Z1
+	VBROADCASTSS minusInfAVX512<>+0(SB), Z1
+	VBROADCASTSS minusInfAVX512<>+0(SB), Z3
+	VBROADCASTSS minusInfAVX512<>+0(SB), Z4
+	VMOVAPS      Z0, Z5
 	XORQ         DX, DX
 	MOVQ         AX, BX
-	SUBQ         $0x10, BX
-	JLT          maxTail
+	SUBQ         $0x40, BX
+	JLT          maxByLess
+
+maxBy:
+	VMAXPS (CX)(DX*1), Z0, Z0
+	VMAXPS 64(CX)(DX*1), Z1, Z1
+	VMAXPS 128(CX)(DX*1), Z3, Z3
+	VMAXPS 192(CX)(DX*1), Z4, Z4
+	ADDQ   $0x00000100, DX
+	SUBQ   $0x40, BX
+	JGE    maxBy
+
+maxByLess:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JLT  maxLess
 
 max:
 	VMAXPS (CX)(DX*1), Z0, Z0
-	ADDQ   $0x40, DX
+	ADDQ   $0x00000040, DX
 	SUBQ   $0x10, BX
 	JGE    max
 
-maxTail:
+maxLess:
 	ADDQ      $0x10, BX
+	TESTQ     BX, BX
 	JEQ       maxEnd
-	VMOVUPS.Z (CX)(DX*1), K1, Z3
-	VMOVAPS   Z1, Z1
-	VMOVAPS   Z3, K1, Z1
-	VMOVAPS   Z1, Z3
-	VMAXPS    Z3, Z0, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z6
+	VMOVAPS   Z5, Z5
+	VMOVAPS   Z6, K1, Z5
+	VMOVAPS   Z5, Z6
+	VMAXPS    Z6, Z0, Z0
 
 maxEnd:
+	VMAXPS        Z1, Z0, Z0
+	VMAXPS        Z3, Z0, Z0
+	VMAXPS        Z4, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VMAXPS        Y1, Y0, Y1
 	VEXTRACTF128  $0x01, Y1, X0
@@ -4550,7 +4592,7 @@ maxEnd:
 	VBROADCASTSS  exp6AVX512<>+0(SB), Z10
 	XORQ          DX, DX
 	SUBQ          $0x10, AX
-	JLT           expTail
+	JLT           expLess
 
 exp:
 	VMOVUPS     (CX)(DX*1), Z11
@@ -4569,12 +4611,13 @@ exp:
 	VSCALEFPS   Z12, Z13, Z11
 	VMOVUPS     Z11, (CX)(DX*1)
 	VADDPS      Z11, Z2, Z2
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, AX
 	JGE         exp
 
-expTail:
+expLess:
 	ADDQ        $0x10, AX
+	TESTQ       AX, AX
 	JEQ         expEnd
 	VMOVUPS.Z   (CX)(DX*1), K1, Z11
 	VSUBPS      Z0, Z11, Z11
@@ -4646,17 +4689,18 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS s+24(FP), Z0
 	XORQ         BX, BX
 	SUBQ         $0x10, AX
-	JLT          loopTail
+	JLT          loopLess
 
 loop:
 	VMULPS  (DX)(BX*1), Z0, Z1
 	VMOVUPS Z1, (CX)(BX*1)
-	ADDQ    $0x40, BX
+	ADDQ    $0x00000040, BX
 	SUBQ    $0x10, AX
 	JGE     loop
 
-loopTail:
+loopLess:
 	ADDQ      $0x10, AX
+	TESTQ     AX, AX
 	JEQ       loopEnd
 	VMOVUPS.Z (DX)(BX*1), K1, Z1
 	VMULPS    Z1, Z0, Z1
@@ -4681,18 +4725,19 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-32
 	MOVQ  b+16(FP), BX
 	XORQ  SI, SI
 	SUBQ  $0x10, AX
-	JLT   loopTail
+	JLT   loopLess
 
 loop:
 	VMOVUPS (DX)(SI*1), Z0
 	VADDPS  (BX)(SI*1), Z0, Z0
 	VMOVUPS Z0, (CX)(SI*1)
-	ADDQ    $0x40, SI
+	ADDQ    $0x00000040, SI
 	SUBQ    $0x10, AX
 	JGE     loop
 
-loopTail:
+loopLess:
 	ADDQ      $0x10, AX
+	TESTQ     AX, AX
 	JEQ       loopEnd
 	VMOVUPS.Z (DX)(SI*1), K1, Z0
 	VMOVUPS.Z (BX)(SI*1), K1, Z1
@@ -4724,6 +4769,30 @@ row:
 	VZEROUPPER
 	RET
 
+// func prefetchAVX512(rows *float32, ld int, m int, n int)
+TEXT ·prefetchAVX512(SB), NOSPLIT, $0-32
+	MOVQ rows+0(FP), CX
+	MOVQ ld+8(FP), DX
+	MOVQ m+16(FP), BX
+	MOVQ n+24(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+
+row:
+	XORQ DI, DI
+
+line:
+	LEAQ (CX)(DI*1), AX
+	WORD $0x0d0f
+	BYTE $0x08
+	ADDQ $0x40, DI
+	CMPQ DI, SI
+	JLT  line
+	ADDQ DX, CX
+	DECQ BX
+	JNZ  row
+	RET
+
 // func addNormAVX512(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·addNormAVX512(SB), NOSPLIT, $0-52
@@ -4743,19 +4812,20 @@ TEXT ·addNormAVX512(SB), NOSPLIT, $0-52
 	XORQ   SI, SI
 	MOVQ   AX, DI
 	SUBQ   $0x10, DI
-	JLT    bothTail
+	JLT    bothLess
 
 both:
 	VMOVUPS (DX)(SI*1), Z1
 	VADDPS  (BX)(SI*1), Z1, Z1
 	VMOVUPS Z1, (CX)(SI*1)
 	VADDPS  Z1, Z0, Z0
-	ADDQ    $0x40, SI
+	ADDQ    $0x00000040, SI
 	SUBQ    $0x10, DI
 	JGE     both
 
-bothTail:
+bothLess:
 	ADDQ      $0x10, DI
+	TESTQ     DI, DI
 	JEQ       bothEnd
 	VMOVUPS.Z (DX)(SI*1), K1, Z1
 	VMOVUPS.Z (BX)(SI*1), K1, Z3
@@ -4770,18 +4840,19 @@ alone:
 	XORQ BX, BX
 	MOVQ AX, SI
 	SUBQ $0x10, SI
-	JLT  oneTail
+	JLT  oneLess
 
 one:
 	VMOVUPS (DX)(BX*1), Z1
 	VMOVUPS Z1, (CX)(BX*1)
 	VADDPS  Z1, Z0, Z0
-	ADDQ    $0x40, BX
+	ADDQ    $0x00000040, BX
 	SUBQ    $0x10, SI
 	JGE     one
 
-oneTail:
+oneLess:
 	ADDQ      $0x10, SI
+	TESTQ     SI, SI
 	JEQ       oneEnd
 	VMOVUPS.Z (DX)(BX*1), K1, Z1
 	VMOVUPS   Z1, K1, (CX)(BX*1)
@@ -4805,18 +4876,19 @@ mean:
 	XORQ          DX, DX
 	MOVQ          AX, BX
 	SUBQ          $0x10, BX
-	JLT           squaresTail
+	JLT           squaresLess
 
 squares:
 	VMOVUPS     (CX)(DX*1), Z3
 	VSUBPS      Z0, Z3, Z3
 	VFMADD231PS Z3, Z3, Z2
-	ADDQ        $0x40, DX
+	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, BX
 	JGE         squares
 
-squaresTail:
+squaresLess:
 	ADDQ        $0x10, BX
+	TESTQ       BX, BX
 	JEQ         squaresEnd
 	VMOVUPS.Z   (CX)(DX*1), K1, Z3
 	VSUBPS      Z0, Z3, Z3
@@ -4842,7 +4914,7 @@ squaresEnd:
 	MOVQ          beta+32(FP), BX
 	XORQ          SI, SI
 	SUBQ          $0x10, AX
-	JLT           normTail
+	JLT           normLess
 
 norm:
 	VMOVUPS     (CX)(SI*1), Z2
@@ -4851,12 +4923,13 @@ norm:
 	VMOVUPS     (DX)(SI*1), Z3
 	VFMADD213PS (BX)(SI*1), Z3, Z2
 	VMOVUPS     Z2, (CX)(SI*1)
-	ADDQ        $0x40, SI
+	ADDQ        $0x00000040, SI
 	SUBQ        $0x10, AX
 	JGE         norm
 
-normTail:
+normLess:
 	ADDQ        $0x10, AX
+	TESTQ       AX, AX
 	JEQ         normEnd
 	VMOVUPS.Z   (CX)(SI*1), K1, Z2
 	VSUBPS      Z0, Z2, Z2

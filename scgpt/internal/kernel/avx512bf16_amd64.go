@@ -53,7 +53,7 @@ func fillAVX512BF16(c *float32, ldc int, rows int, bias *float32)
 func activateAVX512BF16(c *float32, ldc int, rows int, slope float32)
 
 //go:noescape
-func roundAVX512BF16(hi *float32, lo *float32, src *float32, n int)
+func roundAVX512BF16(hi *float32, lo *float32, ldd int, src *float32, ld int, rows int, n int)
 
 //go:noescape
 func interleaveAVX512BF16(hi *float32, lo *float32, src *float32, ld int, pairs int)

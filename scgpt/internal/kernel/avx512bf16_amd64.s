@@ -5541,59 +5541,74 @@ row:
 	VZEROUPPER
 	RET
 
-// func roundAVX512BF16(hi *float32, lo *float32, src *float32, n int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·roundAVX512BF16(SB), NOSPLIT, $0-32
-	MOVQ  n+24(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x00000001, DX
-	SHLXL CX, DX, DX
-	DECL  DX
-	KMOVW DX, K1
-	MOVQ  hi+0(FP), CX
-	MOVQ  lo+8(FP), DX
-	MOVQ  src+16(FP), BX
-	XORQ  SI, SI
-	SUBQ  $0x10, AX
-	JLT   loopTail
+// func roundAVX512BF16(hi *float32, lo *float32, ldd int, src *float32, ld int, rows int, n int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·roundAVX512BF16(SB), NOSPLIT, $0-56
+	MOVQ   n+48(FP), AX
+	MOVQ   AX, CX
+	ANDQ   $0x0f, CX
+	MOVL   $0x00000001, DX
+	SHLXL  CX, DX, DX
+	DECL   DX
+	KMOVW  DX, K1
+	MOVQ   hi+0(FP), CX
+	MOVQ   lo+8(FP), DX
+	MOVQ   src+24(FP), BX
+	MOVQ   ldd+16(FP), SI
+	MOVQ   ld+32(FP), DI
+	MOVQ   rows+40(FP), R8
+	SHLQ   $0x02, SI
+	SHLQ   $0x02, DI
+	MOVQ   DI, R9
+	IMUL3Q $0x00000008, R9, R9
+	ADDQ   BX, R9
+
+row:
+	MOVQ CX, R10
+	MOVQ DX, R11
+	XORQ R12, R12
+	MOVQ AX, R13
+	SUBQ $0x10, R13
+	JLT  loopLess
 
 loop:
-	VMOVUPS   (BX)(SI*1), Z0
-	VMOVAPS   Z0, Z31
-	LONG      $0x487e1262
-	WORD      $0xff72
-	VMOVAPS   Y15, Y1
-	VMOVUPS   Y1, (CX)
-	ADDQ      $0x20, CX
-	TESTQ     DX, DX
-	JZ        restA
-	VPMOVZXWD Y1, Z1
-	VPSLLD    $0x10, Z1, Z1
-	VSUBPS    Z1, Z0, Z0
-	VMOVAPS   Z0, Z31
-	LONG      $0x487e1262
-	WORD      $0xff72
-	VMOVAPS   Y15, Y0
-	VMOVUPS   Y0, (DX)
-	ADDQ      $0x20, DX
+	PREFETCHT0 (R9)(R12*1)
+	VMOVUPS    (BX)(R12*1), Z0
+	VMOVAPS    Z0, Z31
+	LONG       $0x487e1262
+	WORD       $0xff72
+	VMOVAPS    Y15, Y1
+	VMOVUPS    Y1, (R10)
+	ADDQ       $0x20, R10
+	TESTQ      R11, R11
+	JZ         restA
+	VPMOVZXWD  Y1, Z1
+	VPSLLD     $0x10, Z1, Z1
+	VSUBPS     Z1, Z0, Z0
+	VMOVAPS    Z0, Z31
+	LONG       $0x487e1262
+	WORD       $0xff72
+	VMOVAPS    Y15, Y0
+	VMOVUPS    Y0, (R11)
+	ADDQ       $0x20, R11
 
 restA:
-	ADDQ $0x40, SI
-	SUBQ $0x10, AX
+	ADDQ $0x00000040, R12
+	SUBQ $0x10, R13
 	JGE  loop
 
-loopTail:
-	ADDQ      $0x10, AX
+loopLess:
+	ADDQ      $0x10, R13
+	TESTQ     R13, R13
 	JEQ       loopEnd
-	VMOVUPS.Z (BX)(SI*1), K1, Z0
+	VMOVUPS.Z (BX)(R12*1), K1, Z0
 	VMOVAPS   Z0, Z31
 	LONG      $0x487e1262
 	WORD      $0xff72
 	VMOVAPS   Y15, Y1
-	VMOVUPS   Y1, (CX)
-	ADDQ      $0x20, CX
-	TESTQ     DX, DX
+	VMOVUPS   Y1, (R10)
+	ADDQ      $0x20, R10
+	TESTQ     R11, R11
 	JZ        restB
 	VPMOVZXWD Y1, Z1
 	VPSLLD    $0x10, Z1, Z1
@@ -5602,11 +5617,21 @@ loopTail:
 	LONG      $0x487e1262
 	WORD      $0xff72
 	VMOVAPS   Y15, Y0
-	VMOVUPS   Y0, (DX)
-	ADDQ      $0x20, DX
+	VMOVUPS   Y0, (R11)
+	ADDQ      $0x20, R11
 
 restB:
 loopEnd:
+	ADDQ  DI, BX
+	ADDQ  DI, R9
+	ADDQ  SI, CX
+	TESTQ DX, DX
+	JZ    next
+	ADDQ  SI, DX
+
+next:
+	DECQ R8
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -5702,7 +5727,7 @@ next:
 	RET
 
 // func softmaxAVX512BF16(dst *float32, row *float32, n int, scale float32) float32
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·softmaxAVX512BF16(SB), NOSPLIT, $0-36
 	MOVQ         n+16(FP), AX
 	MOVQ         AX, CX
@@ -5714,28 +5739,49 @@ TEXT ·softmaxAVX512BF16(SB), NOSPLIT, $0-36
 	MOVQ         dst+0(FP), CX
 	MOVQ         row+8(FP), DX
 	VBROADCASTSS minusInfAVX512BF16<>+0(SB), Z0
-	VMOVAPS      Z0, Z1
+	VBROADCASTSS minusInfAVX512BF16<>+0(SB), Z1
+	VBROADCASTSS minusInfAVX512BF16<>+0(SB), Z2
+	VBROADCASTSS minusInfAVX512BF16<>+0(SB), Z3
+	VMOVAPS      Z0, Z4
 	XORQ         BX, BX
 	MOVQ         AX, SI
-	SUBQ         $0x10, SI
-	JLT          maxTail
+	SUBQ         $0x40, SI
+	JLT          maxByLess
+
+maxBy:
+	VMAXPS (DX)(BX*1), Z0, Z0
+	VMAXPS 64(DX)(BX*1), Z1, Z1
+	VMAXPS 128(DX)(BX*1), Z2, Z2
+	VMAXPS 192(DX)(BX*1), Z3, Z3
+	ADDQ   $0x00000100, BX
+	SUBQ   $0x40, SI
+	JGE    maxBy
+
+maxByLess:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JLT  maxLess
 
 max:
 	VMAXPS (DX)(BX*1), Z0, Z0
-	ADDQ   $0x40, BX
+	ADDQ   $0x00000040, BX
 	SUBQ   $0x10, SI
 	JGE    max
 
-maxTail:
+maxLess:
 	ADDQ      $0x10, SI
+	TESTQ     SI, SI
 	JEQ       maxEnd
-	VMOVUPS.Z (DX)(BX*1), K1, Z3
-	VMOVAPS   Z1, Z1
-	VMOVAPS   Z3, K1, Z1
-	VMOVAPS   Z1, Z3
-	VMAXPS    Z3, Z0, Z0
+	VMOVUPS.Z (DX)(BX*1), K1, Z5
+	VMOVAPS   Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VMOVAPS   Z4, Z5
+	VMAXPS    Z5, Z0, Z0
 
 maxEnd:
+	VMAXPS        Z1, Z0, Z0
+	VMAXPS        Z2, Z0, Z0
+	VMAXPS        Z3, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VMAXPS        Y1, Y0, Y1
 	VEXTRACTF128  $0x01, Y1, X0
@@ -5746,93 +5792,128 @@ maxEnd:
 	VMAXSS        X0, X1, X1
 	VBROADCASTSS  X1, Z0
 	VBROADCASTSS  scale+24(FP), Z1
-	VPXORD        Z2, Z2, Z2
-	VBROADCASTSS  leastAVX512BF16<>+0(SB), Z3
-	VBROADCASTSS  oneAVX512BF16<>+0(SB), Z4
-	VBROADCASTSS  exp1AVX512BF16<>+0(SB), Z5
-	VBROADCASTSS  exp2AVX512BF16<>+0(SB), Z6
-	VBROADCASTSS  exp3AVX512BF16<>+0(SB), Z7
+	VBROADCASTSS  exp0AVX512BF16<>+0(SB), Z2
+	VBROADCASTSS  exp1AVX512BF16<>+0(SB), Z3
+	VBROADCASTSS  exp2AVX512BF16<>+0(SB), Z4
+	VBROADCASTSS  exp3AVX512BF16<>+0(SB), Z5
+	MOVL          $0x3f803f80, BX
+	VPBROADCASTD  BX, Y13
+	VPXORD        Z14, Z14, Z14
+	VPXORD        Z12, Z12, Z12
 	XORQ          BX, BX
-	SUBQ          $0x10, AX
-	JLT           expTail
+	SUBQ          $0x20, AX
+	JLT           expByLess
 
-exp:
-	VMOVUPS     (DX)(BX*1), Z8
-	VSUBPS      Z0, Z8, Z8
-	VMULPS      Z1, Z8, Z8
-	VMAXPS      Z3, Z8, Z8
-	VRNDSCALEPS $0x08, Z8, Z9
-	VSUBPS      Z9, Z8, Z8
-	VMOVAPS     Z7, Z10
-	VFMADD213PS Z6, Z8, Z10
-	VFMADD213PS Z5, Z8, Z10
-	VFMADD213PS Z4, Z8, Z10
-	VSCALEFPS   Z9, Z10, Z8
-	VMOVAPS     Z8, Z31
+expBy:
+	VMOVUPS     (DX)(BX*1), Z6
+	VSUBPS      Z0, Z6, Z6
+	VMULPS      Z1, Z6, Z6
+	VREDUCEPS   $0x09, Z6, Z7
+	VMOVAPS     Z5, Z8
+	VFMADD213PS Z4, Z7, Z8
+	VFMADD213PS Z3, Z7, Z8
+	VFMADD213PS Z2, Z7, Z8
+	VSCALEFPS   Z6, Z8, Z6
+	VMOVAPS     Z6, Z31
 	LONG        $0x487e1262
 	WORD        $0xff72
-	VMOVAPS     Y15, Y8
-	VMOVUPS     Y8, (CX)
+	VMOVUPS     Y15, (CX)
 	ADDQ        $0x20, CX
-	VPMOVZXWD   Y8, Z8
-	VPSLLD      $0x10, Z8, Z8
-	VADDPS      Z8, Z2, Z2
-	ADDQ        $0x40, BX
+	LONG        $0x28165262
+	WORD        $0xf752
+	VMOVUPS     64(DX)(BX*1), Z6
+	VSUBPS      Z0, Z6, Z6
+	VMULPS      Z1, Z6, Z6
+	VREDUCEPS   $0x09, Z6, Z7
+	VMOVAPS     Z5, Z8
+	VFMADD213PS Z4, Z7, Z8
+	VFMADD213PS Z3, Z7, Z8
+	VFMADD213PS Z2, Z7, Z8
+	VSCALEFPS   Z6, Z8, Z6
+	VMOVAPS     Z6, Z31
+	LONG        $0x487e1262
+	WORD        $0xff72
+	VMOVUPS     Y15, (CX)
+	ADDQ        $0x20, CX
+	LONG        $0x28165262
+	WORD        $0xe752
+	ADDQ        $0x00000080, BX
+	SUBQ        $0x20, AX
+	JGE         expBy
+
+expByLess:
+	ADDQ $0x20, AX
+	SUBQ $0x10, AX
+	JLT  expLess
+
+exp:
+	VMOVUPS     (DX)(BX*1), Z6
+	VSUBPS      Z0, Z6, Z6
+	VMULPS      Z1, Z6, Z6
+	VREDUCEPS   $0x09, Z6, Z7
+	VMOVAPS     Z5, Z8
+	VFMADD213PS Z4, Z7, Z8
+	VFMADD213PS Z3, Z7, Z8
+	VFMADD213PS Z2, Z7, Z8
+	VSCALEFPS   Z6, Z8, Z6
+	VMOVAPS     Z6, Z31
+	LONG        $0x487e1262
+	WORD        $0xff72
+	VMOVUPS     Y15, (CX)
+	ADDQ        $0x20, CX
+	LONG        $0x28165262
+	WORD        $0xf752
+	ADDQ        $0x00000040, BX
 	SUBQ        $0x10, AX
 	JGE         exp
 
-expTail:
+expLess:
 	ADDQ        $0x10, AX
+	TESTQ       AX, AX
 	JEQ         expEnd
-	VMOVUPS.Z   (DX)(BX*1), K1, Z8
-	VSUBPS      Z0, Z8, Z8
-	VMULPS      Z1, Z8, Z8
-	VMAXPS      Z3, Z8, Z8
-	VRNDSCALEPS $0x08, Z8, Z0
-	VSUBPS      Z0, Z8, Z8
-	VMOVAPS     Z7, Z1
-	VFMADD213PS Z6, Z8, Z1
-	VFMADD213PS Z5, Z8, Z1
-	VFMADD213PS Z4, Z8, Z1
-	VSCALEFPS   Z0, Z1, Z8
-	VMOVAPS.Z   Z8, K1, Z8
-	VMOVAPS     Z8, Z31
+	VMOVUPS.Z   (DX)(BX*1), K1, Z6
+	VSUBPS      Z0, Z6, Z6
+	VMULPS      Z1, Z6, Z6
+	VREDUCEPS   $0x09, Z6, Z0
+	VMOVAPS     Z5, Z1
+	VFMADD213PS Z4, Z0, Z1
+	VFMADD213PS Z3, Z0, Z1
+	VFMADD213PS Z2, Z0, Z1
+	VSCALEFPS   Z6, Z1, Z6
+	VMOVAPS.Z   Z6, K1, Z6
+	VMOVAPS     Z6, Z31
 	LONG        $0x487e1262
 	WORD        $0xff72
-	VMOVAPS     Y15, Y0
-	VMOVUPS     Y0, (CX)
+	VMOVUPS     Y15, (CX)
 	ADDQ        $0x20, CX
-	VPMOVZXWD   Y0, Z0
-	VPSLLD      $0x10, Z0, Z0
-	VADDPS      Z0, Z2, Z2
+	LONG        $0x28165262
+	WORD        $0xf752
 
 expEnd:
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VMOVHLPS      X0, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	VMOVSS        X0, ret+32(FP)
+	VADDPS        Z14, Z12, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDSS        X0, X1, X1
+	VMOVSS        X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
 DATA minusInfAVX512BF16<>+0(SB)/4, $0xff800000
 GLOBL minusInfAVX512BF16<>(SB), RODATA|NOPTR, $4
 
-DATA leastAVX512BF16<>+0(SB)/4, $0xc2fc0000
-GLOBL leastAVX512BF16<>(SB), RODATA|NOPTR, $4
+DATA exp0AVX512BF16<>+0(SB)/4, $0x3f7ffb19
+GLOBL exp0AVX512BF16<>(SB), RODATA|NOPTR, $4
 
-DATA oneAVX512BF16<>+0(SB)/4, $0x3f800000
-GLOBL oneAVX512BF16<>(SB), RODATA|NOPTR, $4
-
-DATA exp1AVX512BF16<>+0(SB)/4, $0x3f317afd
+DATA exp1AVX512BF16<>+0(SB)/4, $0x3f322226
 GLOBL exp1AVX512BF16<>(SB), RODATA|NOPTR, $4
 
-DATA exp2AVX512BF16<>+0(SB)/4, $0x3e780626
+DATA exp2AVX512BF16<>+0(SB)/4, $0x3e677e26
 GLOBL exp2AVX512BF16<>(SB), RODATA|NOPTR, $4
 
-DATA exp3AVX512BF16<>+0(SB)/4, $0x3d61510c
+DATA exp3AVX512BF16<>+0(SB)/4, $0x3d9fcb52
 GLOBL exp3AVX512BF16<>(SB), RODATA|NOPTR, $4

@@ -394,6 +394,30 @@ func TestPack(t *testing.T) {
 	})
 }
 
+// A matrix that is packed part by part is the same as one packed at once.
+func TestPackColsPart(t *testing.T) {
+	t.Parallel()
+	forEachSet(t, func(t *testing.T, s *Set) {
+		rng := rand.New(rand.NewPCG(31, 32))
+		for _, k := range []int{1, 2, 7, 64, 131} {
+			for _, n := range []int{1, s.NR, 2*s.NR + 3} {
+				src := newGuarded(rng, k*n)
+				want, got := newGuarded(rng, s.PackedLen(n, k)), newGuarded(rng, s.PackedLen(n, k))
+				s.PackCols(want.data, src.data, n, n, k)
+				for from := 0; from < k; {
+					rows := min(2*(1+rng.IntN(20)), k-from)
+					s.PackColsPart(got.data, src.data[from*n:], n, n, k, from, rows)
+					from += rows
+				}
+				got.check(t, "panels")
+				for i := range want.data {
+					require.Equal(t, math.Float32bits(want.data[i]), math.Float32bits(got.data[i]), "k=%d n=%d: %d", k, n, i)
+				}
+			}
+		}
+	})
+}
+
 func TestFactors(t *testing.T) {
 	t.Parallel()
 	forEachSet(t, func(t *testing.T, s *Set) {

@@ -23,14 +23,9 @@ func (s *Set) PackRows(dst, src []float32, ld, n, k int, scratch []float32) {
 		rows, stride := src[j*ld:], ld
 		if s.halves != nil {
 			rows, stride = scratch, size
-			for i := range w {
-				row := scratch[i*size : (i+1)*size]
-				if hi, lo := s.roundParts(row, src[(j+i)*ld:], k); lo != nil {
-					// hi, hi, lo
-					copy(row[2*len(hi):], lo)
-					copy(lo, hi)
-				}
-			}
+			s.roundRows(scratch, size, src[j*ld:], ld, w, k, false)
+		} else if next := j + nr; next < n {
+			s.Prefetch(src[next*ld:], ld, min(nr, n-next), k)
 		}
 		s.transpose(dst[j*size:(j+nr)*size], rows, stride, w, size)
 	}
@@ -69,19 +64,23 @@ func (s *Set) transpose(panel, src []float32, ld, w, k int) {
 // PackCols packs the k × n matrix src for Gemm as it is: panel q holds columns
 // q·NR to q·NR+NR-1, row after row; missing columns are zero. dst has
 // PackedLen(n, k) elements.
-func (s *Set) PackCols(dst, src []float32, ld, n, k int) {
+func (s *Set) PackCols(dst, src []float32, ld, n, k int) { s.PackColsPart(dst, src, ld, n, k, 0, k) }
+
+// PackColsPart packs the rows from to from+rows-1 of those that PackCols packs,
+// which src holds alone. from is even; the last rows come last.
+func (s *Set) PackColsPart(dst, src []float32, ld, n, k, from, rows int) {
 	nr, size := s.NR, s.Words(k)
 	for j := 0; j < n; j += nr {
 		panel := dst[j*size : (j+nr)*size]
 		w := min(nr, n-j)
 		switch {
 		case s.halves != nil:
-			s.packPairs(panel, src[j:], ld, w, k)
+			s.packPairs(panel, src[j:], ld, w, k, from, rows)
 		case w == nr && s.copyPanel != nil:
-			s.copyPanel(panel, src[j:], ld, k)
+			s.copyPanel(panel[from*nr:], src[j:], ld, rows)
 		default:
-			for p := range k {
-				to := panel[p*nr : (p+1)*nr]
+			for p := range rows {
+				to := panel[(from+p)*nr : (from+p+1)*nr]
 				copy(to, src[p*ld+j:p*ld+j+w])
 				clear(to[w:])
 			}
@@ -89,8 +88,8 @@ func (s *Set) PackCols(dst, src []float32, ld, n, k int) {
 	}
 }
 
-// packPairs writes a panel of w ≤ NR columns in words.
-func (s *Set) packPairs(panel, src []float32, ld, w, k int) {
+// packPairs writes rows of a panel of w ≤ NR columns in words.
+func (s *Set) packPairs(panel, src []float32, ld, w, k, from, rows int) {
 	n := s.part(k) * s.NR
 	hi, lo := panel[:n:n], []float32(nil)
 	if s.halves.parts == 3 {
@@ -100,27 +99,30 @@ func (s *Set) packPairs(panel, src []float32, ld, w, k int) {
 		if x == nil {
 			return nil
 		}
-		return x[p*s.NR:]
+		return x[(from/2+p)*s.NR:]
 	}
 	whole := 0
 	if w == s.NR {
-		whole = k / 2
+		whole = rows / 2
 		if whole > 0 {
-			s.halves.interleave(hi, lo, src, ld, whole)
+			s.halves.interleave(part(hi, 0), part(lo, 0), src, ld, whole)
 		}
 	}
-	var rows [2 * maxNR]float32
-	for p := whole; 2*p < k; p++ {
-		clear(rows[:])
-		copy(rows[:], src[2*p*ld:2*p*ld+w])
-		if 2*p+1 < k {
-			copy(rows[s.NR:], src[(2*p+1)*ld:(2*p+1)*ld+w])
+	var pair [2 * maxNR]float32
+	for p := whole; 2*p < rows; p++ {
+		clear(pair[:])
+		copy(pair[:], src[2*p*ld:2*p*ld+w])
+		if 2*p+1 < rows {
+			copy(pair[s.NR:], src[(2*p+1)*ld:(2*p+1)*ld+w])
 		}
-		s.halves.interleave(part(hi, p), part(lo, p), rows[:2*s.NR], s.NR, 1)
+		s.halves.interleave(part(hi, p), part(lo, p), pair[:2*s.NR], s.NR, 1)
 	}
-	clear(part(hi, (k+1)/2))
+	if from+rows < k {
+		return
+	}
+	clear(part(hi, (rows+1)/2))
 	if lo != nil {
-		clear(part(lo, (k+1)/2))
+		clear(part(lo, (rows+1)/2))
 		copy(panel[n:], hi)
 	}
 }

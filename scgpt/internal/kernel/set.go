@@ -55,6 +55,10 @@ type Set struct {
 	// halves is nil where words are float32.
 	halves *halves
 
+	// prefetch asks the memory for m rows of n numbers, ld apart, to write them;
+	// nil where there is no way.
+	prefetch func(rows []float32, ld, m, n int)
+
 	// copyPanel copies k rows of NR numbers, ld apart, to a panel; nil where
 	// there is no fast way.
 	copyPanel func(panel, src []float32, ld, k int)
@@ -81,3 +85,11 @@ const (
 	// LeakyReLU applies max(x, 0.01·x) at the end.
 	LeakyReLU
 )
+
+// Prefetch asks the memory for m rows of n numbers, ld apart, which this thread will
+// read soon or write. It changes nothing but how fast that is.
+func (s *Set) Prefetch(rows []float32, ld, m, n int) {
+	if s.prefetch != nil {
+		s.prefetch(rows, ld, m, n)
+	}
+}

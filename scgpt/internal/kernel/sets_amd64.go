@@ -26,7 +26,7 @@ func Sets() []*Set {
 		sets = append(sets, avx2)
 	}
 	sets = append(sets, Generic)
-	if has512 && cpu.X86.HasAVX512BF16 {
+	if has512 && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BF16 {
 		if cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 && requestAMX() == nil {
 			sets = append(sets, amx, threefold(amx))
 		}
@@ -93,6 +93,7 @@ var avx512 = &Set{
 	Add:        sum(sumAVX512),
 	AddNorm:    addNorm(addNormAVX512),
 	copyPanel:  copyPanel(32, copyRowsAVX512),
+	prefetch:   prefetch(prefetchAVX512),
 	transpose8: transpose,
 }
 
@@ -117,6 +118,7 @@ var avx2 = &Set{
 	Add:        sum(sumAVX2),
 	AddNorm:    addNorm(addNormAVX2),
 	copyPanel:  copyPanel(16, copyRowsAVX2),
+	prefetch:   prefetch(prefetchAVX2),
 	transpose8: transpose,
 }
 
@@ -134,6 +136,7 @@ var avx512bf16 = &Set{
 	AddNorm:   avx512.AddNorm,
 	halves:    &halves{parts: 1, step: 8, round: round, interleave: interleave, softmax: softmaxWords},
 
+	prefetch:   avx512.prefetch,
 	transpose8: transpose,
 }
 
@@ -142,17 +145,17 @@ var gemmTilesBF16 = []tileFunc{
 	gemm8AVX512BF16, gemm9AVX512BF16, gemm10AVX512BF16, gemm11AVX512BF16, gemm12AVX512BF16, gemm13AVX512BF16, gemm14AVX512BF16,
 }
 
-func round(hi, lo, src []float32, n int) {
-	if n < 1 {
+func round(hi, lo []float32, ldd int, src []float32, ld, rows, n int) {
+	if rows < 1 || n < 1 {
 		return
 	}
-	written := (n + 15) / 16 * 8
-	_, _ = src[n-1], hi[written-1]
+	end := (rows-1)*ldd + (n+15)/16*8
+	_, _ = src[(rows-1)*ld+n-1], hi[end-1]
 	var low *float32
 	if lo != nil {
-		low = &lo[:written][0]
+		low = &lo[:end][0]
 	}
-	roundAVX512BF16(&hi[0], low, &src[0], n)
+	roundAVX512BF16(&hi[0], low, ldd, &src[0], ld, rows, n)
 }
 
 func interleave(hi, lo, src []float32, ld, pairs int) {
@@ -170,6 +173,16 @@ func softmaxWords(dst, row []float32, scale float32) float32 {
 	}
 	_ = dst[(len(row)+15)/16*8-1]
 	return softmaxAVX512BF16(&dst[0], &row[0], len(row), scale*log2e)
+}
+
+func prefetch(f func(rows *float32, ld int, m int, n int)) func(rows []float32, ld, m, n int) {
+	return func(rows []float32, ld, m, n int) {
+		if m < 1 || n < 1 {
+			return
+		}
+		_ = rows[(m-1)*ld+n-1]
+		f(&rows[0], ld, m, n)
+	}
 }
 
 func copyPanel(nr int, f func(dst *float32, src *float32, ld int, rows int)) func(panel, src []float32, ld, k int) {

@@ -7,10 +7,11 @@ type halves struct {
 	parts int
 	// step is the number of words that a row is a multiple of.
 	step int
-	// round writes n numbers as ⌈n/16⌉·8 words, two neighbours in each, the
-	// first in the lower half: hi rounded to nearest, lo (unless nil) what
-	// that took off, rounded as well.
-	round func(hi, lo, src []float32, n int)
+	// round writes n numbers of each of some rows, ld apart, as ⌈n/16⌉·8 words,
+	// two neighbours in each, the first in the lower half: hi rounded to
+	// nearest, lo (unless nil) what that took off, rounded as well. Their rows
+	// are ldd apart.
+	round func(hi, lo []float32, ldd int, src []float32, ld, rows, n int)
 	// interleave does the same with pairs of rows, one below the other, for
 	// a panel of NR columns.
 	interleave func(hi, lo, src []float32, ld, pairs int)
@@ -40,14 +41,12 @@ func (s *Set) InPlace() bool { return s.halves == nil }
 // Factors writes m rows of k numbers, ld apart in src, as Gemm's first operand:
 // rows of Words(k) words, ldd apart in dst (see [Stride]).
 func (s *Set) Factors(dst []float32, ldd int, src []float32, ld, m, k int) {
-	size := s.Words(k)
+	if s.halves != nil {
+		s.roundRows(dst, ldd, src, ld, m, k, true)
+		return
+	}
 	for i := range m {
-		row := dst[i*ldd : i*ldd+size]
-		if s.halves == nil {
-			copy(row, src[i*ld:i*ld+k])
-			continue
-		}
-		s.roundRow(row, src[i*ld:], k)
+		copy(dst[i*ldd:i*ldd+k], src[i*ld:])
 	}
 }
 
@@ -62,29 +61,33 @@ func Stride(words int) int {
 	return (lines | 1) * line
 }
 
-// roundRow writes the parts hi, lo, hi.
-func (s *Set) roundRow(dst, src []float32, k int) {
-	hi, lo := s.roundParts(dst, src, k)
-	if lo != nil {
-		copy(dst[2*len(hi):], hi)
+// roundRows writes the words of rows: of one part; or of three, of which the second
+// is what rounding took off and the others are equal for Gemm's first operand
+// (hi, lo, hi), and the first two for its second (hi, hi, lo).
+func (s *Set) roundRows(dst []float32, ldd int, src []float32, ld, m, k int, first bool) {
+	if m < 1 || k < 1 {
+		return
 	}
-}
-
-// roundParts writes the first part of a row and, of three, the second.
-func (s *Set) roundParts(dst, src []float32, k int) (hi, lo []float32) {
-	n := s.part(k)
-	hi = dst[:n:n]
-	if s.halves.parts == 3 {
-		lo = dst[n : 2*n : 2*n]
+	n, written := s.part(k), (k+15)/16*8
+	three := s.halves.parts == 3
+	hi, lo, again := dst, []float32(nil), 0
+	if three {
+		low := n
+		again = 2 * n
+		if !first {
+			low, again = again, low
+		}
+		lo = dst[low:]
 	}
-	if written := (k + 15) / 16 * 8; written < n {
-		clear(hi[written:])
-		if lo != nil {
-			clear(lo[written:])
+	s.halves.round(hi, lo, ldd, src, ld, m, k)
+	for i := range m {
+		row := dst[i*ldd:]
+		clear(row[written:n])
+		if three {
+			clear(lo[i*ldd+written : i*ldd+n])
+			copy(row[again:again+n], row[:n])
 		}
 	}
-	s.halves.round(hi, lo, src, k)
-	return hi, lo
 }
 
 // SoftmaxRow replaces row by what Softmax gives and returns the sum; where the
@@ -96,7 +99,7 @@ func (s *Set) SoftmaxRow(dst, row []float32, scale float32) float32 {
 		return s.Softmax(row, scale)
 	case s.halves.parts == 3:
 		sum := s.Softmax(row, scale)
-		s.roundRow(dst, row, len(row))
+		s.roundRows(dst, len(dst), row, len(row), 1, len(row), true)
 		return sum
 	}
 	clear(dst[min((len(row)+15)/16*8, len(dst)):s.Words(len(row))])

@@ -8,6 +8,7 @@
 //	scale        dst = s·src
 //	sum          dst = a + b
 //	copyRows     columns of a matrix as a panel (amd64)
+//	prefetch     rows into the nearest cache (amd64)
 //	addNorm      dst = layer norm of a + b
 //
 // and both share transpose8, which packs rows. The set of bfloat16 has
@@ -15,7 +16,7 @@
 //	gemm<m>      the same over words of two bfloat16 each
 //	fill         rows of a tile with a bias
 //	activate     max(x, 0) or max(x, 0.01·x) on rows of a tile
-//	round        float32 to words along a row
+//	round        float32 to words along rows
 //	interleave   float32 to words along columns
 //	softmax      to words
 //
@@ -75,6 +76,7 @@ func main() {
 		scale(v)
 		sum(v)
 		copyRows(v)
+		prefetch(v)
 		addNorm(v)
 	}
 	if *set == "avx2" {

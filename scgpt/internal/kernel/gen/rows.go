@@ -4,6 +4,7 @@ import (
 	"math"
 
 	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -12,20 +13,49 @@ import (
 // numbers remain, over those. Offsets are bytes from the row's begin. setTail
 // has been called.
 func loop(v vectors, label string, n reg.GPVirtual, body, tail func(offset reg.GPVirtual)) {
-	offset, left := GP64(), GP64()
+	offset, left := begin(n)
+	vectorsLeft(v, label, offset, left, 1, func() { body(offset) })
+	rest(label, left, func() { tail(offset) })
+}
+
+// loopBy is loop that takes several vectors at a time as long as there are, of
+// which body is told the number and the distance, so that each can have a sum of
+// its own: one sum alone would make the vectors wait for each other.
+func loopBy(v vectors, label string, by int, n reg.GPVirtual, body func(offset reg.GPVirtual, i, disp int), tail func(offset reg.GPVirtual)) {
+	offset, left := begin(n)
+	vectorsLeft(v, label+"By", offset, left, by, func() {
+		for i := range by {
+			body(offset, i, i*bytes(v))
+		}
+	})
+	vectorsLeft(v, label, offset, left, 1, func() { body(offset, 0, 0) })
+	rest(label, left, func() { tail(offset) })
+}
+
+func begin(n reg.GPVirtual) (offset, left reg.GPVirtual) {
+	offset, left = GP64(), GP64()
 	XORQ(offset, offset)
 	MOVQ(n, left)
-	SUBQ(Imm(uint64(v.lanes())), left)
-	JLT(LabelRef(label + "Tail"))
+	return offset, left
+}
+
+// vectorsLeft runs body as long as so many vectors are left.
+func vectorsLeft(v vectors, label string, offset, left reg.GPVirtual, count int, body func()) {
+	SUBQ(Imm(uint64(count*v.lanes())), left)
+	JLT(LabelRef(label + "Less"))
 	Label(label)
-	body(offset)
-	ADDQ(Imm(uint64(bytes(v))), offset)
-	SUBQ(Imm(uint64(v.lanes())), left)
+	body()
+	ADDQ(U32(uint32(count*bytes(v))), offset)
+	SUBQ(Imm(uint64(count*v.lanes())), left)
 	JGE(LabelRef(label))
-	Label(label + "Tail")
-	ADDQ(Imm(uint64(v.lanes())), left)
+	Label(label + "Less")
+	ADDQ(Imm(uint64(count*v.lanes())), left)
+}
+
+func rest(label string, left reg.GPVirtual, tail func()) {
+	TESTQ(left, left)
 	JEQ(LabelRef(label + "End"))
-	tail(offset)
+	tail()
 	Label(label + "End")
 }
 
@@ -82,17 +112,25 @@ func maximumScalar(ops ...Op) { VMAXSS(ops...) }
 
 // rowMaximum returns the largest number of a row, the lowest of a register.
 func rowMaximum(v vectors, row, n reg.GPVirtual) reg.Register {
-	top := broadcastConst(v, "minusInf", float32(math.Inf(-1)))
+	const by = 4
+	var tops [by]reg.VecVirtual
+	for i := range tops {
+		tops[i] = broadcastConst(v, "minusInf", float32(math.Inf(-1)))
+	}
 	filler := v.vector()
-	VMOVAPS(top, filler)
-	loop(v, "max", n, func(offset reg.GPVirtual) {
-		VMAXPS(at(row, offset), top, top)
+	VMOVAPS(tops[0], filler)
+	loopBy(v, "max", by, n, func(offset reg.GPVirtual, i, disp int) {
+		VMAXPS(Mem{Base: row, Index: offset, Scale: 1, Disp: disp}, tops[i], tops[i])
 	}, func(offset reg.GPVirtual) {
 		x := v.vector()
 		v.loadTail(at(row, offset), x)
 		v.fillTail(x, filler)
-		VMAXPS(x, top, top)
+		VMAXPS(x, tops[0], tops[0])
 	})
+	for i := 1; i < by; i++ {
+		VMAXPS(tops[i], tops[0], tops[0])
+	}
+	top := tops[0]
 	return reduce(v, top, maximum, maximumScalar)
 }
 
@@ -176,6 +214,31 @@ func sum(v vectors) {
 		v.storeTail(x, at(dst, offset))
 	})
 	VZEROUPPER()
+	RET()
+}
+
+// prefetch asks the memory for the lines of some rows of n numbers, ld apart, to
+// write them: PREFETCHW (0F 0D /1), which neither avo nor Go's assembler has, with
+// the address in RAX.
+func prefetch(v vectors) {
+	TEXT("prefetch"+v.name(), NOSPLIT, "func(rows *float32, ld int, m int, n int)")
+	Pragma("noescape")
+	rows, ld, m, n := param("rows"), param("ld"), param("m"), param("n")
+	SHLQ(Imm(2), ld)
+	SHLQ(Imm(2), n)
+	Label("row")
+	offset := GP64()
+	XORQ(offset, offset)
+	Label("line")
+	LEAQ(at(rows, offset), reg.RAX)
+	Instruction(&ir.Instruction{Opcode: "WORD", Operands: []Op{U16(0x0d0f)}, Inputs: []Op{reg.RAX}})
+	Instruction(&ir.Instruction{Opcode: "BYTE", Operands: []Op{U8(0x08)}})
+	ADDQ(Imm(64), offset)
+	CMPQ(offset, n)
+	JLT(LabelRef("line"))
+	ADDQ(ld, rows)
+	DECQ(m)
+	JNZ(LabelRef("row"))
 	RET()
 }
 
