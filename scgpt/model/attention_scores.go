@@ -23,14 +23,10 @@ func (m *Model) AttentionScores(ctx context.Context, batch tokens.Packed, opts O
 	if err := m.checkBatch(batch); err != nil {
 		return err
 	}
-	done, err := m.use()
-	if err != nil {
-		return err
-	}
-	defer done()
 	var scores []float32
 	for from := 0; from < batch.Cells(); {
 		to := pieceEnd(batch.Offsets, from, m.limit.tokens())
+		var err error
 		if scores, err = m.scorePiece(ctx, batch, from, to, opts.Domain, scores, visit); err != nil {
 			return fmt.Errorf("model: cells %d to %d: %w", from, to-1, err)
 		}
@@ -43,11 +39,10 @@ func (m *Model) scorePiece(ctx context.Context, b tokens.Packed, from, to, domai
 	s := newScope(ctx, m.dev)
 	defer s.free()
 	p := newPiece(s, b, from, to)
-	in := m.input(s, p)
-	h := m.embed(s, in, domain)
-	last := len(m.layers) - 1
-	m.runLayers(s, h, in, p, 0, last)
-	qkv := s.linear(h, m.layers[last].qkv, compute.Identity)
+	qkv, err := m.lastProjection(s, p, domain)
+	if err != nil {
+		return nil, err
+	}
 	heads := m.args.NHeads
 	for c := range to - from {
 		first, end := int(p.offsets[c]), int(p.offsets[c+1])
@@ -67,4 +62,22 @@ func (m *Model) scorePiece(ctx context.Context, b tokens.Packed, from, to, domai
 		}
 	}
 	return scores, nil
+}
+
+// lastProjection returns queries, keys and values of the last layer. What follows
+// needs no weights: visit may call the model.
+func (m *Model) lastProjection(s *scope, p *piece, domain int) (compute.Tensor, error) {
+	ctx, done, err := m.use(s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	caller := s.ctx
+	s.ctx = ctx
+	defer func() { s.ctx = caller }()
+	in := m.input(s, p)
+	h := m.embed(s, in, domain)
+	last := len(m.layers) - 1
+	m.runLayers(s, h, in, p, 0, last)
+	return s.linear(h, m.layers[last].qkv, compute.Identity), s.err
 }

@@ -27,7 +27,7 @@ func (m *Model) Forward(ctx context.Context, batch tokens.Packed, opts Options) 
 	if err := m.checkBatch(batch); err != nil {
 		return nil, err
 	}
-	done, err := m.use()
+	ctx, done, err := m.use(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -11,12 +11,12 @@ func (m *Model) GeneEmbeddings(ids []int32) ([]float32, error) {
 			return nil, invalidf("genes", "ids[%d] = %d, but the vocabulary has %d tokens", i, id, m.vocab)
 		}
 	}
-	done, err := m.use()
+	ctx, done, err := m.use(context.Background())
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	s := newScope(context.Background(), m.dev)
+	s := newScope(ctx, m.dev)
 	defer s.free()
 	out := make([]float32, len(ids)*m.args.EmbSize)
 	s.read(out, s.gather(m.genes, ids))

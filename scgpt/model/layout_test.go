@@ -217,3 +217,22 @@ func TestClosed(t *testing.T) {
 	require.ErrorIs(t, err, errClosed)
 	require.ErrorIs(t, loaded.AttentionScores(t.Context(), m.batch, Options{}, nil), errClosed)
 }
+
+// Close does not wait for the end of a long pass, nor take its weights away.
+func TestCloseEndsForward(t *testing.T) {
+	t.Parallel()
+	dev := newProbe(t, "cpu")
+	m, err := Load(dev, variants["zero decoders"].open(t))
+	require.NoError(t, err)
+	closed := make(chan error, 1)
+	dev.at = dev.operations.Load() + 5
+	dev.hook = func() error {
+		go func() { closed <- m.Close() }()
+		<-m.life.Done()
+		return nil
+	}
+	_, err = m.Forward(t.Context(), randomCells(1, m.VocabSize(), 40, 3), Options{})
+	require.ErrorIs(t, err, errClosed)
+	require.NoError(t, <-closed)
+	require.Zero(t, dev.alive.Load(), "tensors left on the device")
+}

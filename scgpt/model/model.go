@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"sync"
 
@@ -13,9 +14,10 @@ import (
 // share its speed.
 type Model struct {
 	// open is held for reading by who uses the weights: they may lie in a mapped
-	// file, which Close unmaps.
-	open   sync.RWMutex
-	closed bool
+	// file, which Close unmaps. life ends when Close is called.
+	open sync.RWMutex
+	life context.Context
+	end  context.CancelCauseFunc
 
 	dev    compute.Device
 	args   checkpoint.Args
@@ -45,6 +47,7 @@ func Load(dev compute.Device, ck *checkpoint.Checkpoint) (*Model, error) { retur
 func load(dev compute.Device, ck *checkpoint.Checkpoint, laid *layout) (*Model, error) {
 	args := ck.Args()
 	m := &Model{dev: dev, args: args, weights: loader{dev: dev, ck: ck, laid: laid}, limit: newBatchLimit(dev.BatchTokens())}
+	m.life, m.end = context.WithCancelCause(context.Background())
 	l := &m.weights
 	if laid.mapped() {
 		l.handles = append(l.handles, laid)
@@ -85,23 +88,30 @@ func load(dev compute.Device, ck *checkpoint.Checkpoint, laid *layout) (*Model, 
 // errClosed is what a closed model answers.
 var errClosed = errors.New("model: closed")
 
-// use keeps the weights where they are until done is called.
-func (m *Model) use() (done func(), err error) {
+// use keeps the weights where they are until done is called, and returns a context
+// that also ends when Close is.
+func (m *Model) use(ctx context.Context) (_ context.Context, done func(), err error) {
 	m.open.RLock()
-	if m.closed {
+	if err := context.Cause(m.life); err != nil {
 		m.open.RUnlock()
-		return nil, errClosed
+		return nil, nil, err
 	}
-	return m.open.RUnlock, nil
+	ctx, cancel := context.WithCancelCause(ctx)
+	forget := context.AfterFunc(m.life, func() { cancel(errClosed) })
+	return ctx, func() {
+		forget()
+		cancel(nil)
+		m.open.RUnlock()
+	}, nil
 }
 
-// Close waits for the calls in progress and frees what the model holds on its
-// device, which stays open. Calls that come later return an error; a second Close
-// does nothing.
+// Close ends the calls in progress, which return an error, as those do that come
+// later, and frees what the model holds on its device, which stays open. A second
+// Close does nothing.
 func (m *Model) Close() error {
+	m.end(errClosed)
 	m.open.Lock()
 	defer m.open.Unlock()
-	m.closed = true
 	m.weights.free()
 	return nil
 }
