@@ -26,8 +26,9 @@ type Options struct {
 	Threads int
 	// Layouts is a folder for the models' weights as a CPU device lays them out,
 	// one file of the size of the model for each instruction set and precision
-	// ([model.LoadMapped]): processes of one machine map it and share its memory.
-	// Empty means that each process lays them out for itself.
+	// ([model.LoadMapped]): processes of one machine map it and share its memory,
+	// where the system maps files (Unix). Whoever may write there is trusted, as
+	// with Models. Empty means that each process lays them out for itself.
 	Layouts string
 	// Lease is the folder through which the agents of several processes share
 	// the device, one forward pass at a time (package lease); empty means that

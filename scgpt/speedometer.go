@@ -61,9 +61,9 @@ func (a *Agent) shardCells(eng *engine.Engine, tokensPerCell float64, asked int)
 // Go runtime, the Temporal client, buffers of the reader.
 const baseBytes = 150 << 20
 
-// estimate says what a plan will take on a worker like this one. In the host's
-// memory the checkpoint's file is mapped; what is in Go's heap counts twice, since
-// the collector lets it double.
+// estimate says what a plan will take on a worker like this one. What is in Go's
+// heap counts twice, since the collector lets it double; pages of the checkpoint's
+// file go when the model is loaded.
 func (a *Agent) estimate(eng *engine.Engine, plan api.Plan, tokensPerCell float64) api.Estimate {
 	weights, batch := eng.WeightBytes(), eng.BatchBytes(max(eng.BatchTokens(), int(tokensPerCell)))
 	heap := 4 * int64(plan.NObs) * int64(eng.EmbSize()+eng.Classes())
@@ -72,10 +72,10 @@ func (a *Agent) estimate(eng *engine.Engine, plan api.Plan, tokensPerCell float6
 		Seconds: eng.Cost(plan.NObs, tokensPerCell) / a.speed.flops(),
 	}
 	if strings.HasPrefix(eng.Class(), "cpu/") {
-		heap += weights + batch
+		heap += weights + batch + eng.TableBytes(plan.GeneMatch.Matched)
 	} else {
 		e.DeviceBytes = weights + batch
 	}
-	e.MemoryBytes = baseBytes + weights + eng.TableBytes(plan.GeneMatch.Matched) + 2*heap
+	e.MemoryBytes = baseBytes + 2*heap
 	return e
 }

@@ -12,7 +12,8 @@ import "context"
 //
 // where q·bk is the same for every key, so that softmax does not see it, and the
 // weights p add up to 1. Results differ in their last bits from those with
-// projections: all devices of a class have it, or none.
+// projections: all devices of a class have it, or none, and a device that wraps
+// another passes it on.
 type InputAttender interface {
 	// AttendInputs sets each row of dst (cells × heads·d), head by head, to
 	// softmax(scale·query·xᵀ)·x, where x (tokens of the cell × d) are the rows

@@ -123,12 +123,21 @@ func (m *Model) newOutput(b tokens.Packed, opts Options) *Output {
 	return out
 }
 
+// cellTokens is the least number of tokens that a cell counts for when pieces are
+// cut: what a cell takes beside its tokens, a query of each head as wide as the
+// model, is some as much.
+const cellTokens = 8
+
 // pieceEnd returns the end of a run of cells from the given one: to such that
-// from, …, to-1 have at most limit tokens, or are one cell that has more.
+// from, …, to-1 have at most limit tokens, each at least cellTokens of them, or are
+// one cell.
 func pieceEnd(offsets []int32, from, limit int) (to int) {
-	to = from + 1
-	for to < len(offsets)-1 && int(offsets[to+1]-offsets[from]) <= limit {
-		to++
+	tokens := 0
+	for to = from; to < len(offsets)-1; to++ {
+		tokens += max(cellTokens, int(offsets[to+1]-offsets[to]))
+		if tokens > limit && to > from {
+			break
+		}
 	}
 	return to
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
@@ -34,8 +35,13 @@ const (
 // large weights as a device of this class lays them out. The first call writes
 // it; it and all later ones, in whatever process, map it and so share its pages,
 // and what the page cache holds of them. The file is named for the checkpoint's
-// fingerprint and the class, its content is checked by a sum, and one that is
-// damaged is written anew. It takes about as much as the checkpoint in float32.
+// fingerprint and the class. It takes about as much as the checkpoint in float32.
+//
+// A sum finds damage, after which the file is written anew; it is no protection
+// against whoever may write to the folder, which is to be trusted like that of the
+// models, and must not be cut short while it is mapped. Where files cannot be
+// mapped (on systems that are no Unix), each process reads it into memory of its
+// own.
 //
 // A device that cannot share, and an empty dir, make it Load. What keeps the file
 // from being written or read (no space, no permission) does not keep the model
@@ -55,10 +61,12 @@ func LoadMapped(dev compute.Device, ck *checkpoint.Checkpoint, dir string, warn 
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		warn(err)
-		// Whoever maps it keeps it until then.
-		_ = os.Remove(path)
+		if !isDamage(err) {
+			// The file may be good: it is not this process's to replace.
+			return Load(dev, ck)
+		}
 	}
-	recording := &layout{dev: sharer, path: path}
+	recording := &layout{dev: sharer, path: path, replace: isDamage(err)}
 	m, err = load(dev, ck, recording)
 	if err != nil {
 		return nil, err
@@ -76,8 +84,12 @@ func LoadMapped(dev compute.Device, ck *checkpoint.Checkpoint, dir string, warn 
 }
 
 func layoutPath(dir, fingerprint, class string) string {
+	_, digest, ok := strings.Cut(fingerprint, ":")
+	if !ok {
+		digest = fingerprint
+	}
 	name := strings.ReplaceAll(class, "/", "-") + "-v" + layoutFormat + ".safetensors"
-	return filepath.Join(dir, fingerprint[:min(16, len(fingerprint))]+"-"+name)
+	return filepath.Join(dir, digest[:min(16, len(digest))]+"-"+name)
 }
 
 // layoutError is a file of laid-out weights that cannot be used or written.
@@ -96,6 +108,20 @@ func isLayoutProblem(err error) bool {
 	return errors.As(err, &problem)
 }
 
+// damageError is a file that can be read, but holds something else.
+type damageError struct{ reason string }
+
+func (e *damageError) Error() string { return e.reason }
+
+func damagef(format string, args ...any) error { return &damageError{fmt.Sprintf(format, args...)} }
+
+func isDamage(err error) bool {
+	var damage *damageError
+	var invalid *safetensors.Error
+	var shape *compute.ShapeError
+	return errors.As(err, &damage) || errors.As(err, &invalid) || errors.As(err, &shape)
+}
+
 // layout is the file of laid-out weights while a model is loaded: the source of
 // what is in it, or, while it is to be written, the list of what will be. A nil
 // layout has nothing and keeps nothing.
@@ -103,13 +129,14 @@ type layout struct {
 	dev  compute.Sharer
 	path string
 	file *safetensors.File // nil while recording
+	// replace is set where the file that is there is damaged.
+	replace bool
 
 	mu   sync.Mutex
 	kept []safetensors.Tensor
 }
 
-// Free implements what a loader's handles are: it comes after the tensors of the
-// file.
+// Free is for the list of what a model frees.
 func (f *layout) Free() { _ = f.file.Close() }
 
 func loadFromLayout(dev compute.Device, sharer compute.Sharer, ck *checkpoint.Checkpoint, path string) (*Model, error) {
@@ -117,10 +144,13 @@ func loadFromLayout(dev compute.Device, sharer compute.Sharer, ck *checkpoint.Ch
 	if err != nil {
 		return nil, &layoutError{path, err}
 	}
-	m, err := load(dev, ck, &layout{dev: sharer, path: path, file: file})
+	laid := &layout{dev: sharer, path: path, file: file}
+	m, err := load(dev, ck, laid)
 	if err != nil {
-		return nil, err // load has closed the file
+		return nil, errors.Join(err, file.Close())
 	}
+	// It is freed last, after the tensors that lie in it.
+	m.weights.handles = append([]interface{ Free() }{laid}, m.weights.handles...)
 	return m, nil
 }
 
@@ -139,7 +169,7 @@ func checkLayout(file *safetensors.File, fingerprint, class string) error {
 	metadata := file.Metadata()
 	for key, want := range map[string]string{layoutFormatKey: layoutFormat, layoutFingerprintKey: fingerprint, layoutClassKey: class} {
 		if metadata[key] != want {
-			return fmt.Errorf("%s is %q, want %q", key, metadata[key], want)
+			return damagef("%s is %q, want %q", key, metadata[key], want)
 		}
 	}
 	var tensors []safetensors.Tensor
@@ -148,7 +178,7 @@ func checkLayout(file *safetensors.File, fingerprint, class string) error {
 		tensors = append(tensors, t)
 	}
 	if sum := layoutSum(tensors); metadata[layoutSumKey] != sum {
-		return fmt.Errorf("the sum of its content is %s, but it says %s: it is damaged", sum, metadata[layoutSumKey])
+		return damagef("the sum of its content is %s, but it says %s: it is damaged", sum, metadata[layoutSumKey])
 	}
 	return nil
 }
@@ -169,7 +199,7 @@ func layoutSum(tensors []safetensors.Tensor) string {
 func (f *layout) content(name string) ([]float32, error) {
 	t, ok := f.file.Tensor(name)
 	if !ok {
-		return nil, fmt.Errorf("it lacks %s", name)
+		return nil, damagef("it lacks %s", name)
 	}
 	return t.Float32()
 }
@@ -185,8 +215,12 @@ func (f *layout) tensor(name string, rows, cols int, lay func() (compute.Tensor,
 			return t, err
 		}
 		content, err := f.dev.TensorContent(t)
+		if err != nil {
+			t.Free()
+			return nil, err
+		}
 		f.keep(name, content)
-		return t, err
+		return t, nil
 	}
 	content, err := f.content(name)
 	var t compute.Tensor
@@ -207,8 +241,12 @@ func (f *layout) matrix(name string, out, in int, lay func() (compute.Matrix, er
 			return m, err
 		}
 		content, err := f.dev.MatrixContent(m)
+		if err != nil {
+			m.Free()
+			return nil, err
+		}
 		f.keep(name, content)
-		return m, err
+		return m, nil
 	}
 	content, err := f.content(name)
 	var m compute.Matrix
@@ -227,18 +265,24 @@ func (f *layout) keep(name string, content []float32) {
 	f.kept = append(f.kept, safetensors.Float32Tensor(name, []int{len(content)}, content))
 }
 
+// abandoned is the age from which a file under a temporary name has no writer any
+// more.
+const abandoned = time.Hour
+
 // write makes the file, unless another process was faster.
 func (f *layout) write(fingerprint, class string) (err error) {
-	path := f.path
 	defer func() {
 		if err != nil {
-			err = &layoutError{path, err}
+			err = &layoutError{f.path, err}
 		}
 	}()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	dir, base := filepath.Split(f.path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	prefix := "." + base + "."
+	sweepTemporary(dir, prefix)
+	temp, err := os.CreateTemp(dir, prefix+"*")
 	if err != nil {
 		return err
 	}
@@ -250,8 +294,24 @@ func (f *layout) write(fingerprint, class string) (err error) {
 	if err := errors.Join(err, temp.Chmod(0o644), temp.Close()); err != nil {
 		return err
 	}
-	if file, err := openLayout(path, fingerprint, class); err == nil {
-		return file.Close() // another process was faster
+	if !f.replace {
+		if file, err := openLayout(f.path, fingerprint, class); err == nil {
+			return file.Close() // another process was faster
+		}
 	}
-	return os.Rename(temp.Name(), path)
+	return os.Rename(temp.Name(), f.path)
+}
+
+// sweepTemporary removes what writers that were killed have left. What it cannot
+// remove stays.
+func sweepTemporary(dir, prefix string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > abandoned {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }

@@ -163,7 +163,10 @@ func (l *loader) norm(name string, n int) compute.Norm {
 // norm behind every table depends on nothing but the row.
 func (l *loader) normedTable(table, norm string, cols int) compute.Tensor {
 	shape := l.shape(table)
-	data := l.host(table, -1, cols)
+	var data []float32
+	if !l.laid.mapped() || len(shape) != 2 {
+		data = l.host(table, -1, cols)
+	}
 	n := l.norm(norm, cols)
 	if l.err != nil {
 		return nil

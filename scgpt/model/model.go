@@ -43,18 +43,14 @@ type Model struct {
 // missing or misshapen one of the encoder is an [*Error].
 func Load(dev compute.Device, ck *checkpoint.Checkpoint) (*Model, error) { return load(dev, ck, nil) }
 
-// load takes from laid what is laid out there, and closes it with the model.
+// load takes from laid what is laid out there.
 func load(dev compute.Device, ck *checkpoint.Checkpoint, laid *layout) (*Model, error) {
 	args := ck.Args()
 	m := &Model{dev: dev, args: args, weights: loader{dev: dev, ck: ck, laid: laid}, limit: newBatchLimit(dev.BatchTokens())}
 	m.life, m.end = context.WithCancelCause(context.Background())
 	l := &m.weights
-	if laid.mapped() {
-		l.handles = append(l.handles, laid)
-	}
 	d := args.EmbSize
 	if d < 1 || args.NHeads < 1 || d%args.NHeads != 0 || args.NLayers < 1 || args.DHid < 1 {
-		l.free()
 		return nil, invalidf("args", "embsize %d, nheads %d, nlayers %d and d_hid %d describe no transformer", d, args.NHeads, args.NLayers, args.DHid)
 	}
 
@@ -161,8 +157,9 @@ func (m *Model) BatchTokens() int { return m.limit.tokens() }
 func (m *Model) InFlight() int { return compute.InFlight(m.dev) }
 
 // BatchBytes estimates the device memory, beside the weights, of a forward
-// pass over cells of that many tokens in one piece. Forward needs no more
-// than it takes for BatchTokens, or for the longest cell if that is longer.
+// pass over cells of that many tokens in one piece. Forward needs little more
+// than it takes for BatchTokens, or for the longest cell if that is longer; a CPU
+// also keeps, for each thread, up to 8·d bytes for each token of the longest cell.
 func (m *Model) BatchBytes(tokens int) int64 {
 	d := int64(m.args.EmbSize)
 	const float = 4

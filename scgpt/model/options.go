@@ -16,7 +16,9 @@ type Options struct {
 	// domains go in several calls.
 	Domain int
 
-	// TokenEmbeddings asks for the last layer's output for every token.
+	// TokenEmbeddings asks for the last layer's output for every token. That of
+	// <cls> may differ from the cell's embedding in its last bits: the latter is
+	// computed in a shorter way.
 	TokenEmbeddings bool
 	// Expression asks for the value that the model predicts for each token.
 	Expression bool

@@ -233,7 +233,7 @@ func (d *device) answer(buf scratch, h headTask, p packedHead, stopped func() bo
 		}
 		d.product(m, p.dimWords, p.keysPadded, q, ldq, p.keys, scores, lds, nil, compute.Identity)
 		// By the time the products are done, the memory has answered.
-		d.set.Prefetch(h.out[i*h.ldo:], h.ldo, m, h.dim)
+		d.set.PrefetchWrite(h.out[i*h.ldo:], h.ldo, m, h.dim)
 		if next := i + block; next < h.queries && !h.factors {
 			d.set.Prefetch(h.q[next*h.ldq:], h.ldq, min(block, h.queries-next), h.dim)
 		}

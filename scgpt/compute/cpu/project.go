@@ -9,9 +9,9 @@ import (
 
 var _ compute.Projector = (*device)(nil)
 
-// projection is a product of which the rows that were asked for are there. A
-// data set has a third of a vocabulary's genes, and a row is three times as wide
-// as what it is computed from: each has memory of its own.
+// projection is a product of which the rows that were asked for are there: a data
+// set has a third of a vocabulary's genes, and a row is three times as wide as what
+// it is computed from.
 type projection struct {
 	dev   *device
 	table compute.Tensor

@@ -81,7 +81,7 @@ func (d *device) startHead(thread int, s headStart, stopped func() bool) {
 	words, queryWords := d.set.Words(s.l.in), d.set.Words(dim)
 	// Queries of one head are narrow: the rows of a tile lie in a few lines
 	// behind one another, wherever they begin.
-	size := p.size + n*queryWords + (rowBlock+nr)*dim + 2*rowBlock*dim + rowBlock*s.ld
+	size := p.size + n*queryWords + (rowBlock+nr)*dim + rowBlock*dim + rowBlock*s.ld
 	buf := scratch{d.scratchFor(thread, size+d.set.PackScratch(dim)+d.answerScratch(n, n, dim))}
 	p.carve(&buf)
 	queries := buf.carve(n * queryWords)

@@ -41,6 +41,9 @@ func copyRowsAVX2(dst *float32, src *float32, ld int, rows int)
 func prefetchAVX2(rows *float32, ld int, m int, n int)
 
 //go:noescape
+func prefetchWriteAVX2(rows *float32, ld int, m int, n int)
+
+//go:noescape
 func addNormAVX2(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)
 
 //go:noescape

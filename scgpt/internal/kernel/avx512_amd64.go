@@ -65,4 +65,7 @@ func copyRowsAVX512(dst *float32, src *float32, ld int, rows int)
 func prefetchAVX512(rows *float32, ld int, m int, n int)
 
 //go:noescape
+func prefetchWriteAVX512(rows *float32, ld int, m int, n int)
+
+//go:noescape
 func addNormAVX512(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)

@@ -4770,7 +4770,30 @@ row:
 	RET
 
 // func prefetchAVX512(rows *float32, ld int, m int, n int)
+// Requires: MMX+
 TEXT ·prefetchAVX512(SB), NOSPLIT, $0-32
+	MOVQ rows+0(FP), AX
+	MOVQ ld+8(FP), CX
+	MOVQ m+16(FP), DX
+	MOVQ n+24(FP), BX
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+
+row:
+	XORQ SI, SI
+
+line:
+	PREFETCHT0 (AX)(SI*1)
+	ADDQ       $0x40, SI
+	CMPQ       SI, BX
+	JLT        line
+	ADDQ       CX, AX
+	DECQ       DX
+	JNZ        row
+	RET
+
+// func prefetchWriteAVX512(rows *float32, ld int, m int, n int)
+TEXT ·prefetchWriteAVX512(SB), NOSPLIT, $0-32
 	MOVQ rows+0(FP), CX
 	MOVQ ld+8(FP), DX
 	MOVQ m+16(FP), BX

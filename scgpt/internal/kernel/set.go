@@ -55,9 +55,9 @@ type Set struct {
 	// halves is nil where words are float32.
 	halves *halves
 
-	// prefetch asks the memory for m rows of n numbers, ld apart, to write them;
-	// nil where there is no way.
-	prefetch func(rows []float32, ld, m, n int)
+	// prefetch asks the memory for m rows of n numbers, ld apart, to read them
+	// and to write them; nil where there is no way.
+	prefetch [2]prefetchFunc
 
 	// copyPanel copies k rows of NR numbers, ld apart, to a panel; nil where
 	// there is no fast way.
@@ -86,10 +86,19 @@ const (
 	LeakyReLU
 )
 
+type prefetchFunc func(rows []float32, ld, m, n int)
+
 // Prefetch asks the memory for m rows of n numbers, ld apart, which this thread will
-// read soon or write. It changes nothing but how fast that is.
+// read soon. It changes nothing but how fast that is.
 func (s *Set) Prefetch(rows []float32, ld, m, n int) {
-	if s.prefetch != nil {
-		s.prefetch(rows, ld, m, n)
+	if f := s.prefetch[0]; f != nil {
+		f(rows, ld, m, n)
+	}
+}
+
+// PrefetchWrite is Prefetch for rows that this thread will write.
+func (s *Set) PrefetchWrite(rows []float32, ld, m, n int) {
+	if f := s.prefetch[1]; f != nil {
+		f(rows, ld, m, n)
 	}
 }

@@ -93,7 +93,7 @@ var avx512 = &Set{
 	Add:        sum(sumAVX512),
 	AddNorm:    addNorm(addNormAVX512),
 	copyPanel:  copyPanel(32, copyRowsAVX512),
-	prefetch:   prefetch(prefetchAVX512),
+	prefetch:   [2]prefetchFunc{prefetch(prefetchAVX512), prefetch(prefetchWriteAVX512)},
 	transpose8: transpose,
 }
 
@@ -118,7 +118,7 @@ var avx2 = &Set{
 	Add:        sum(sumAVX2),
 	AddNorm:    addNorm(addNormAVX2),
 	copyPanel:  copyPanel(16, copyRowsAVX2),
-	prefetch:   prefetch(prefetchAVX2),
+	prefetch:   [2]prefetchFunc{prefetch(prefetchAVX2), prefetch(prefetchWriteAVX2)},
 	transpose8: transpose,
 }
 
@@ -175,7 +175,7 @@ func softmaxWords(dst, row []float32, scale float32) float32 {
 	return softmaxAVX512BF16(&dst[0], &row[0], len(row), scale*log2e)
 }
 
-func prefetch(f func(rows *float32, ld int, m int, n int)) func(rows []float32, ld, m, n int) {
+func prefetch(f func(rows *float32, ld int, m int, n int)) prefetchFunc {
 	return func(rows []float32, ld, m, n int) {
 		if m < 1 || n < 1 {
 			return

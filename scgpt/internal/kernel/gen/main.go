@@ -8,7 +8,8 @@
 //	scale        dst = s·src
 //	sum          dst = a + b
 //	copyRows     columns of a matrix as a panel (amd64)
-//	prefetch     rows into the nearest cache (amd64)
+//	prefetch, prefetchWrite
+//	             rows into the nearest cache (amd64)
 //	addNorm      dst = layer norm of a + b
 //
 // and both share transpose8, which packs rows. The set of bfloat16 has
@@ -76,7 +77,8 @@ func main() {
 		scale(v)
 		sum(v)
 		copyRows(v)
-		prefetch(v)
+		prefetch(v, "prefetch", toRead)
+		prefetch(v, "prefetchWrite", toWrite)
 		addNorm(v)
 	}
 	if *set == "avx2" {

@@ -218,10 +218,10 @@ func sum(v vectors) {
 }
 
 // prefetch asks the memory for the lines of some rows of n numbers, ld apart, to
-// write them: PREFETCHW (0F 0D /1), which neither avo nor Go's assembler has, with
-// the address in RAX.
-func prefetch(v vectors) {
-	TEXT("prefetch"+v.name(), NOSPLIT, "func(rows *float32, ld int, m int, n int)")
+// read them, and prefetchWrite to write them: PREFETCHW (0F 0D /1), which neither
+// avo nor Go's assembler has, with the address in RAX.
+func prefetch(v vectors, name string, line func(Mem)) {
+	TEXT(name+v.name(), NOSPLIT, "func(rows *float32, ld int, m int, n int)")
 	Pragma("noescape")
 	rows, ld, m, n := param("rows"), param("ld"), param("m"), param("n")
 	SHLQ(Imm(2), ld)
@@ -230,9 +230,7 @@ func prefetch(v vectors) {
 	offset := GP64()
 	XORQ(offset, offset)
 	Label("line")
-	LEAQ(at(rows, offset), reg.RAX)
-	Instruction(&ir.Instruction{Opcode: "WORD", Operands: []Op{U16(0x0d0f)}, Inputs: []Op{reg.RAX}})
-	Instruction(&ir.Instruction{Opcode: "BYTE", Operands: []Op{U8(0x08)}})
+	line(at(rows, offset))
 	ADDQ(Imm(64), offset)
 	CMPQ(offset, n)
 	JLT(LabelRef("line"))
@@ -240,6 +238,14 @@ func prefetch(v vectors) {
 	DECQ(m)
 	JNZ(LabelRef("row"))
 	RET()
+}
+
+func toRead(m Mem) { PREFETCHT0(m) }
+
+func toWrite(m Mem) {
+	LEAQ(m, reg.RAX)
+	Instruction(&ir.Instruction{Opcode: "WORD", Operands: []Op{U16(0x0d0f)}, Inputs: []Op{reg.RAX}})
+	Instruction(&ir.Instruction{Opcode: "BYTE", Operands: []Op{U8(0x08)}})
 }
 
 // copyRows copies rows of two vectors, ld numbers apart, side by side.
