@@ -159,7 +159,7 @@ func annotateDirectly(t *testing.T, model, in, out string) {
 	labels, err := eng.Label(emb)
 	require.NoError(t, err)
 	require.NoError(t, cells.WriteAnnotated(t.Context(), out, emb, labels, engine.Provenance{
-		Agent: "scgpt", Version: scgpt.Version, Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class(),
+		Agent: "scgpt", Version: scgpt.Version, Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class(), Method: api.MethodClassifier,
 	}))
 }
 

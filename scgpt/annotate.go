@@ -80,19 +80,19 @@ func (a *Agent) annotate(ctx context.Context, j job, req api.AnnotationRequest, 
 	if err := storage.MakeFolder(files.out); err != nil {
 		return none, err
 	}
-	if err := cells.WriteAnnotated(ctx, files.out, emb.Embeddings, labels, j.provenance(emb.device)); err != nil {
+	if err := cells.WriteAnnotated(ctx, files.out, emb.Embeddings, labels, j.provenance(emb.device, j.method())); err != nil {
 		return none, err
 	}
 	s := labels.Summary()
 	res := api.AnnotationResponse{
-		Method: api.MethodClassifier, UniqueTypes: s.Types, Counts: s.Counts, UnassignedCells: s.Counts[api.Unassigned],
+		Method: j.method(), UniqueTypes: s.Types, Counts: s.Counts, UnassignedCells: s.Counts[api.Unassigned],
 		MeanConfidence: s.MeanConfidence, TypeConfidence: s.TypeConfidence,
 		Cells: cells.Len(), EmptyCells: len(emb.Empty), TruncatedCells: emb.Truncated, Tokens: emb.Tokens,
 		GeneMatch: geneMatch(cells), Model: j.eng.Name(), Fingerprint: j.eng.Fingerprint(),
 		Device: emb.device, Precision: engine.PrecisionOf(emb.device), BatchTokens: j.eng.BatchTokens(),
 	}
 	if j.ref != nil {
-		res.Method, res.ReferenceDataset, res.ReferenceFingerprint = api.MethodReference, j.ref.Name, j.ref.Fingerprint()
+		res.ReferenceDataset, res.ReferenceFingerprint = j.ref.Name, j.ref.Fingerprint()
 	}
 	if truth != nil {
 		scores, err := truth.Score(labels)

@@ -53,7 +53,7 @@ func (a *Agent) embed(ctx context.Context, j job, emb *embedding, b *beats, out 
 	if err := storage.MakeFolder(out); err != nil {
 		return none, err
 	}
-	if err := cells.WriteEmbedded(ctx, out, emb.Embeddings, j.provenance(emb.device)); err != nil {
+	if err := cells.WriteEmbedded(ctx, out, emb.Embeddings, j.provenance(emb.device, api.MethodEmbedding)); err != nil {
 		return none, err
 	}
 	return api.CellEmbeddingResponse{

@@ -90,7 +90,7 @@ func (a *Agent) geneVectors(ctx context.Context, j job, genes []string, similari
 		return none, err
 	}
 	res.Out = j.out
-	return res, g.Write(ctx, out, cosines, j.provenance(j.eng.Class()))
+	return res, g.Write(ctx, out, cosines, j.provenance(j.eng.Class(), ""))
 }
 
 func rows(values []float32, n int) [][]float32 {

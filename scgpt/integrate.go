@@ -114,7 +114,9 @@ func (a *Agent) integrate(ctx context.Context, j job, req api.BatchIntegrationRe
 	if err := storage.MakeFolder(out); err != nil {
 		return none, err
 	}
-	return res, cells.WriteEmbedded(ctx, out, emb.Embeddings, j.provenance(emb.device))
+	from := j.provenance(emb.device, api.MethodIntegration)
+	from.BatchKey = req.BatchKey
+	return res, cells.WriteEmbedded(ctx, out, emb.Embeddings, from)
 }
 
 // integrated returns the open file, the chosen genes and the embedding by them,

@@ -132,9 +132,21 @@ func (j job) key(activity, device string, params any) memo.Key {
 	}
 }
 
-// provenance says where a result comes from.
-func (j job) provenance(device string) engine.Provenance {
-	return engine.Provenance{Agent: api.Domain.Name, Version: Version, Model: j.eng.Name(), Fingerprint: j.eng.Fingerprint(), Device: device}
+// provenance says where a result comes from; method is empty where there is only one.
+func (j job) provenance(device, method string) engine.Provenance {
+	p := engine.Provenance{Agent: api.Domain.Name, Version: Version, Model: j.eng.Name(), Fingerprint: j.eng.Fingerprint(), Device: device, Method: method}
+	if method == api.MethodReference {
+		p.Reference, p.ReferenceFingerprint = j.ref.Name, j.ref.Fingerprint()
+	}
+	return p
+}
+
+// method is how the job labels cells.
+func (j job) method() string {
+	if j.ref != nil {
+		return api.MethodReference
+	}
+	return api.MethodClassifier
 }
 
 // embedding is the embedding of all cells of a job.

@@ -124,7 +124,7 @@ type described struct {
 // writeReport writes the page and the table of an annotation.
 func (a *Agent) writeReport(ctx context.Context, j job, req api.AnnotationRequest, b *beats, files outputs, d described) error {
 	o := engine.ReportOptions{
-		Truth: d.truth, Baseline: d.baseline, Genes: genesOf(req), Options: j.opts, Input: j.sum, Provenance: j.provenance(d.emb.device), Threads: a.opts.Threads,
+		Truth: d.truth, Baseline: d.baseline, Genes: genesOf(req), Options: j.opts, Input: j.sum, Provenance: j.provenance(d.emb.device, j.method()), Threads: a.opts.Threads,
 	}
 	if j.ref != nil {
 		o.Reference = j.ref.Name

@@ -40,7 +40,7 @@ func (a *Agent) embedShard(ctx context.Context, req api.ShardRequest) (api.Shard
 	}
 	result := api.Shard{Index: req.Index, Path: path, Cells: to - from, DeviceClass: j.eng.Class(), BatchTokens: j.eng.BatchTokens()}
 	key := j.shardKey(from, to, j.eng.Class())
-	if err := takeOver(path, key); err == nil {
+	if err := takeOver(path, key, !req.NoMemo); err == nil {
 		result.Reused = true
 		result.Seconds = time.Since(start).Seconds()
 		return result, nil
@@ -140,10 +140,11 @@ func (a *Agent) inShards(plan api.Plan, name string) (string, error) {
 }
 
 // takeOver makes sure that a whole and matching shard lies at path. One that an
-// earlier analysis to the same output left behind is given that name too.
-func takeOver(path string, key shardKey) error {
+// earlier analysis to the same output left behind is given that name too, unless
+// only this analysis's own counts.
+func takeOver(path string, key shardKey, others bool) error {
 	_, _, err := readShard(path, key, false)
-	if !errors.Is(err, fs.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) || !others {
 		return err
 	}
 	beside := filepath.Dir(filepath.Dir(path))

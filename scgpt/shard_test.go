@@ -110,18 +110,21 @@ func TestTakeOver(t *testing.T) {
 	beside := filepath.Join(t.TempDir(), "x.h5ad.shards")
 	key, emb := sampleShard()
 	path := filepath.Join(beside, "second", "000000.shard")
-	require.ErrorIs(t, takeOver(path, key), fs.ErrNotExist)
+	require.ErrorIs(t, takeOver(path, key, true), fs.ErrNotExist)
 
 	first := filepath.Join(beside, "first", "000000.shard")
 	touch(t, first)
-	require.ErrorIs(t, takeOver(path, key), fs.ErrNotExist, "a damaged one is not taken")
+	require.ErrorIs(t, takeOver(path, key, true), fs.ErrNotExist, "a damaged one is not taken")
 	require.NoError(t, writeShard(first, key, emb))
 	other := key
 	other.Fingerprint = "another model"
-	require.ErrorIs(t, takeOver(path, other), fs.ErrNotExist)
+	require.ErrorIs(t, takeOver(path, other, true), fs.ErrNotExist)
 	require.NoFileExists(t, path)
 
-	require.NoError(t, takeOver(path, key))
+	require.ErrorIs(t, takeOver(path, key, false), fs.ErrNotExist, "asked for anew")
+	require.NoFileExists(t, path)
+	require.NoError(t, takeOver(path, key, true))
+	require.NoError(t, takeOver(path, key, false), "its own")
 	require.NoError(t, os.Remove(first))
 	got, _, err := readShard(path, key, false)
 	require.NoError(t, err)

@@ -58,8 +58,8 @@ func (a *Agent) shardCells(eng *engine.Engine, tokensPerCell float64, asked int)
 }
 
 // baseBytes is what a worker takes beside the model, its batches and results: the
-// Go runtime, the Temporal client, buffers of the reader.
-const baseBytes = 150 << 20
+// program and the Go runtime, the Temporal client, buffers of the reader.
+const baseBytes = 200 << 20
 
 // estimate says what a plan will take on a worker like this one. What is in Go's
 // heap counts twice, since the collector lets it double; pages of the checkpoint's

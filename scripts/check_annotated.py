@@ -28,7 +28,7 @@ def main(annotated, original):
     assert confidence.dtype == np.float32 and confidence.between(0, 1).all()
     assert embedding.dtype == np.float32 and embedding.shape[0] == got.n_obs
     np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, atol=1e-5)
-    assert {"agent", "version", "model", "fingerprint", "device", "precision"} <= set(got.uns["troupe"])
+    assert {"agent", "version", "model", "fingerprint", "device", "precision", "method"} <= set(got.uns["troupe"])
 
     same_but_for(got, want, obs=ADDED_OBS, obsm=["X_scGPT"], uns=["troupe"])
     print(f"{annotated}: {got.n_obs} cells, {labels.nunique()} types, everything else as in {original}")

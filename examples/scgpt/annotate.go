@@ -84,7 +84,7 @@ func (a *app) annotate(ctx context.Context, f annotateFlags) error {
 			if err != nil {
 				return err
 			}
-			if err := cells.WriteAnnotated(ctx, f.out, emb, labels, provenance(d.eng)); err != nil {
+			if err := cells.WriteAnnotated(ctx, f.out, emb, labels, labelProvenance(d.eng, ref)); err != nil {
 				return err
 			}
 			baseline, err := f.writeReport(ctx, d, opts, ref, truth, cells, emb, labels)

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
+	"github.com/seed-ab6af24b/troupe/scgpt/reference"
 	"github.com/seed-ab6af24b/troupe/scgpt/storage"
 )
 
@@ -151,6 +152,17 @@ func (d direct) open(f directFlags, opts engine.Options, work func(cells *engine
 	return work(cells)
 }
 
-func provenance(eng *engine.Engine) engine.Provenance {
-	return engine.Provenance{Agent: api.Domain.Name, Version: scgpt.Version, Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class()}
+// provenance says where a file's additions come from, as the agent does.
+func provenance(eng *engine.Engine, method string) engine.Provenance {
+	return engine.Provenance{Agent: api.Domain.Name, Version: scgpt.Version, Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class(), Method: method}
+}
+
+// labelProvenance is that of labels; ref is nil for those of the classifier.
+func labelProvenance(eng *engine.Engine, ref *reference.Reference) engine.Provenance {
+	if ref == nil {
+		return provenance(eng, api.MethodClassifier)
+	}
+	p := provenance(eng, api.MethodReference)
+	p.Reference, p.ReferenceFingerprint = ref.Name, ref.Fingerprint()
+	return p
 }

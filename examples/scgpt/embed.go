@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 )
 
@@ -71,7 +72,7 @@ func (a *app) embed(ctx context.Context, f directFlags) error {
 			if err != nil {
 				return err
 			}
-			if err := cells.WriteEmbedded(ctx, f.out, emb, provenance(d.eng)); err != nil {
+			if err := cells.WriteEmbedded(ctx, f.out, emb, provenance(d.eng, api.MethodEmbedding)); err != nil {
 				return err
 			}
 			res.Out, res.PeakRSSMB = f.out, peakRSS()

@@ -43,7 +43,7 @@ func (a *app) genesCommand() *cobra.Command {
 				cosines = g.Similarity()
 			}
 			if f.out != "" {
-				if err := g.Write(cmd.Context(), f.out, cosines, provenance(eng)); err != nil {
+				if err := g.Write(cmd.Context(), f.out, cosines, provenance(eng, "")); err != nil {
 					return err
 				}
 			}

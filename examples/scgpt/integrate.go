@@ -73,7 +73,9 @@ func (a *app) integrate(ctx context.Context, f integrateFlags) error {
 		if err := res.measure(ctx, cells, emb, truth, f.threads); err != nil {
 			return err
 		}
-		if err := cells.WriteEmbedded(ctx, f.out, emb, provenance(d.eng)); err != nil {
+		from := provenance(d.eng, api.MethodIntegration)
+		from.BatchKey = f.batches.key
+		if err := cells.WriteEmbedded(ctx, f.out, emb, from); err != nil {
 			return err
 		}
 		res.Out, res.PeakRSSMB = f.out, peakRSS()

@@ -82,7 +82,7 @@ func (f *reportFlags) checkFiles(truth *engine.Truth) error {
 
 // writeReport writes page and table, and compares with the baseline.
 func (f annotateFlags) writeReport(ctx context.Context, d direct, opts engine.Options, ref *reference.Reference, truth *engine.Truth, cells *engine.Cells, emb *engine.Embeddings, labels *engine.Labels) (baseline *api.Baseline, err error) {
-	o := engine.ReportOptions{Truth: truth, Genes: api.CommonMarkers(), Options: opts, Provenance: provenance(d.eng), Threads: f.threads}
+	o := engine.ReportOptions{Truth: truth, Genes: api.CommonMarkers(), Options: opts, Provenance: labelProvenance(d.eng, ref), Threads: f.threads}
 	if f.reports.baseline != "" {
 		if o.Baseline, err = engine.NewBaseline(ctx, f.reports.baseline, f.data, engine.BaselineOptions{LabelColumn: truth.Column, Layer: opts.Layer, Threads: f.threads}); err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,13 @@ func (a *app) demonstrate(ctx context.Context, f runFlags) (err error) {
 		return err
 	}
 	stopAgents := runInBackground(ctx, reg)
-	defer func() { err = errors.Join(err, stopAgents()) }()
+	defer func() {
+		// An agent that fails is told of by whoever waits for it, and once more
+		// by the registry.
+		if stopErr := stopAgents(); stopErr != nil && (err == nil || !strings.Contains(err.Error(), stopErr.Error())) {
+			err = errors.Join(err, stopErr)
+		}
+	}()
 	if err := a.awaitAgents(ctx, reg); err != nil {
 		return err
 	}

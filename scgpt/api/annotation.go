@@ -72,10 +72,13 @@ const MaxNeighbors = 1000
 // Unassigned is the label of a cell that gets no other.
 const Unassigned = "unassigned"
 
-// The ways to label cells.
+// What was done to cells, as it stands in responses and in uns["troupe"]: the ways
+// to label them, and to embed them without labels.
 const (
-	MethodClassifier = "classifier"
-	MethodReference  = "reference"
+	MethodClassifier  = "classifier"
+	MethodReference   = "reference"
+	MethodEmbedding   = "embedding"
+	MethodIntegration = "integration"
 )
 
 // AnnotationResponse is what [AnnotateCellTypes] returns.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"go.temporal.io/sdk/temporal"
 )
 
 // Outcome is how a workflow has ended, and what it returned.
@@ -58,13 +60,27 @@ func Wait[T any](ctx context.Context, c *Client, id string) (Outcome[T], error) 
 	}
 	out := new(T)
 	if err := c.temporal.GetWorkflow(ctx, id, "").Get(ctx, out); err != nil {
-		return Outcome[T]{}, err
+		return Outcome[T]{}, ended(id, err)
 	}
 	s, err := c.describe(ctx, id)
 	if err != nil {
 		return Outcome[T]{}, err
 	}
 	return outcomeOf(s, out), nil
+}
+
+// ended puts what happened to a workflow that somebody ended before the error of
+// Temporal, which names no workflow.
+func ended(id string, err error) error {
+	var cancelled *temporal.CanceledError
+	var terminated *temporal.TerminatedError
+	switch {
+	case errors.As(err, &terminated):
+		return fmt.Errorf("workflow %s was terminated: %w", id, err)
+	case errors.As(err, &cancelled):
+		return fmt.Errorf("workflow %s was cancelled: %w", id, err)
+	}
+	return err
 }
 
 // WaitNow is Wait for a workflow that has ended; for one that has not it returns

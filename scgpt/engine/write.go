@@ -16,7 +16,9 @@ const (
 	ConfidenceKey = "conf_score"
 	// EmbeddingKey in obsm is the cell embedding (scGPT's own name).
 	EmbeddingKey = "X_scGPT"
-	// ProvenanceKey in uns says where the additions come from.
+	// ProvenanceKey in uns says where the additions come from: agent, version, model,
+	// fingerprint, device, precision, method, and where they apply reference,
+	// reference_fingerprint and batch_key.
 	ProvenanceKey = "troupe"
 	// EmptyCellsKey in uns["troupe"] lists the rows, from 0, of cells without a
 	// gene that the model knows: their embeddings say nothing about them.
@@ -30,6 +32,12 @@ type Provenance struct {
 	Model, Fingerprint string
 	// Device class that computed, classes joined by + where there were several.
 	Device string
+	// Method is how labels or embeddings were made, in a word.
+	Method string
+	// Reference is the reference that labels come from.
+	Reference, ReferenceFingerprint string
+	// BatchKey is the column of obs whose batches were integrated.
+	BatchKey string
 }
 
 // uns gives the provenance as it stands in a file, with the rows, from 0, of the
@@ -38,6 +46,13 @@ func (p Provenance) uns(empty []int) map[string]any {
 	values := map[string]any{
 		"agent": p.Agent, "version": p.Version, "model": p.Model, "fingerprint": p.Fingerprint,
 		"device": p.Device, "precision": p.precision(),
+	}
+	for key, value := range map[string]string{
+		"method": p.Method, "reference": p.Reference, "reference_fingerprint": p.ReferenceFingerprint, "batch_key": p.BatchKey,
+	} {
+		if value != "" {
+			values[key] = value
+		}
 	}
 	if len(empty) > 0 {
 		values[EmptyCellsKey] = empty
