@@ -9,6 +9,10 @@
 // an accelerator, has at least been queued behind the ones before it;
 // [Device.Read] waits for the numbers.
 //
+// Beside what all devices do, one may implement [LayerStarter], [LayerFinisher],
+// [InputAttender], [Projector], [Sequencer], [Sharer] or [Describer]; the model
+// makes use of what is there.
+//
 // # Drivers
 //
 // Devices come from drivers that register themselves by name, as in
