@@ -110,6 +110,7 @@ std::map<uintptr_t, size_t> pinned;
 size_t memoryUsed = 0;
 std::set<Stream*> streams;
 std::map<std::string, long> open;
+std::mutex openCounts; // guards open: libraries count outside of the big lock
 Stream defaultStream;
 
 size_t settingMiB(const char* name, size_t otherwise) {
@@ -304,6 +305,7 @@ void release(uintptr_t p) {
 
 void checkLeaks() {
 	bool leaks = false;
+	std::lock_guard<std::mutex> l(openCounts);
 	for (auto& o : open) {
 		if (o.second) {
 			say("leak: %ld of %s left when the context was released", o.second, o.first.c_str());
@@ -367,8 +369,15 @@ EXPORT bool owned(const void* p, size_t n) {
 	return isOwned(reinterpret_cast<uintptr_t>(p), n);
 }
 
-EXPORT void opened(const char* kind) { open[kind]++; }
-EXPORT void closed(const char* kind) { open[kind]--; }
+EXPORT void opened(const char* kind) {
+	std::lock_guard<std::mutex> l(openCounts);
+	open[kind]++;
+}
+
+EXPORT void closed(const char* kind) {
+	std::lock_guard<std::mutex> l(openCounts);
+	open[kind]--;
+}
 
 } // namespace sim
 
