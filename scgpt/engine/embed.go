@@ -3,38 +3,10 @@ package engine
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/model"
-	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 )
-
-// blockCells is how many rows are read at a time.
-const blockCells = 256
-
-// batch is a piece of work for the device: cells of one domain.
-type batch struct {
-	domain int
-	packed tokens.Packed
-	// cells has the number in the file of each cell in packed.
-	cells []int
-	// truncated counts cells, empty lists them by their number in the file.
-	truncated int
-	empty     []int
-}
-
-// add appends a cell.
-func (b *batch) add(cell int, p tokens.Packed, info tokens.CellInfo) {
-	b.packed.Add(p)
-	b.cells = append(b.cells, cell)
-	if info.Truncated {
-		b.truncated++
-	}
-	if info.Empty {
-		b.empty = append(b.empty, cell)
-	}
-}
 
 // Embed runs the model over the cells from to to-1. While the device works on
 // one batch (on [model.Model.InFlight] of them, where it queues work), the next
@@ -138,58 +110,4 @@ func (e *Embeddings) take(b batch, res *model.Output) {
 	e.Tokens += int64(b.packed.Tokens())
 	e.Truncated += b.truncated
 	e.Empty = append(e.Empty, b.empty...)
-}
-
-// read tokenises the cells from to to-1 into batches of what the device likes
-// best, each of one domain, and sends them.
-func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) error {
-	t := c.tokenizer.Clone()
-	limit := c.engine.model.BatchTokens()
-	making := map[int]*batch{} // by domain
-	var next tokens.Packed
-	send := func(b *batch) error {
-		select {
-		case batches <- *b:
-			*b = batch{domain: b.domain}
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	for block, err := range c.matrix.Blocks(ctx, from, to, blockCells) {
-		if err != nil {
-			return err
-		}
-		for i := range block.NRows() {
-			cell := block.From + i
-			domain := c.batches.domain(cell)
-			b := making[domain]
-			if b == nil {
-				b = &batch{domain: domain}
-				making[domain] = b
-			}
-			columns, values := block.Row(i)
-			next.Reset()
-			info, err := t.Append(&next, cell, columns, values)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.file.Path(), err)
-			}
-			// A batch that is a little too large would be cut into a large
-			// and a small piece.
-			if len(b.cells) > 0 && b.packed.Tokens()+info.Tokens > limit {
-				if err := send(b); err != nil {
-					return err
-				}
-			}
-			b.add(cell, next, info)
-		}
-	}
-	for _, domain := range slices.Sorted(maps.Keys(making)) {
-		if b := making[domain]; len(b.cells) > 0 {
-			if err := send(b); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

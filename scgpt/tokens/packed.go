@@ -23,20 +23,15 @@ func (p Packed) Cells() int { return max(0, len(p.Offsets)-1) }
 // Tokens returns the number of tokens in the batch, <cls> included.
 func (p Packed) Tokens() int { return len(p.IDs) }
 
-// Add appends the cells of another batch.
-func (p *Packed) Add(q Packed) {
-	if q.Cells() == 0 {
-		return
-	}
+// AddCell appends the i-th cell of another batch.
+func (p *Packed) AddCell(q *Packed, i int) {
 	if len(p.Offsets) == 0 {
 		p.Offsets = append(p.Offsets, 0)
 	}
-	before := int32(len(p.IDs))
-	p.IDs = append(p.IDs, q.IDs...)
-	p.Values = append(p.Values, q.Values...)
-	for _, end := range q.Offsets[1:] {
-		p.Offsets = append(p.Offsets, before+end)
-	}
+	from, to := q.Offsets[i], q.Offsets[i+1]
+	p.IDs = append(p.IDs, q.IDs[from:to]...)
+	p.Values = append(p.Values, q.Values[from:to]...)
+	p.Offsets = append(p.Offsets, int32(len(p.IDs)))
 }
 
 // Reset removes the cells and keeps their memory for others.

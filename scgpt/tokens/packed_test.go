@@ -8,23 +8,21 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 )
 
-func TestPackedAdd(t *testing.T) {
+func TestPackedAddCell(t *testing.T) {
 	t.Parallel()
 	one := tokens.Packed{IDs: []int32{9, 1}, Values: []float32{0, 5}, Offsets: []int32{0, 2}}
 	two := tokens.Packed{IDs: []int32{9, 9, 2, 3}, Values: []float32{0, 0, 7, 8}, Offsets: []int32{0, 1, 4}}
 	var p tokens.Packed
-	p.Add(tokens.Packed{})
-	require.Equal(t, tokens.Packed{}, p)
-	p.Add(one)
+	p.AddCell(&one, 0)
 	require.Equal(t, one, p)
-	p.Add(two)
+	p.AddCell(&two, 1)
+	p.AddCell(&two, 0)
 	require.Equal(t, tokens.Packed{
-		IDs: []int32{9, 1, 9, 9, 2, 3}, Values: []float32{0, 5, 0, 0, 7, 8}, Offsets: []int32{0, 2, 3, 6},
+		IDs: []int32{9, 1, 9, 2, 3, 9}, Values: []float32{0, 5, 0, 7, 8, 0}, Offsets: []int32{0, 2, 5, 6},
 	}, p)
-	p.Add(tokens.Packed{Offsets: []int32{0}})
 	require.Equal(t, 3, p.Cells())
 	p.Reset()
 	require.Zero(t, p.Cells())
-	p.Add(one)
+	p.AddCell(&one, 0)
 	require.Equal(t, one, p)
 }
