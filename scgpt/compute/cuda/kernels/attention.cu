@@ -129,6 +129,10 @@ template <int N> __device__ __forceinline__ void pin(float (&x)[N][4]) {
 	for (int n = 0; n < N; n++) asm volatile("" : "+f"(x[n][0]), "+f"(x[n][1]), "+f"(x[n][2]), "+f"(x[n][3])::"memory");
 }
 
+// block_barrier is __syncthreads in a block of so many threads, where warps may
+// come to it at different places of the program.
+template <int THREADS> __device__ __forceinline__ void block_barrier() { asm volatile("bar.sync 1, %0;" ::"n"(THREADS) : "memory"); }
+
 // fence_async makes this thread's writes to shared memory seen by wgmma.
 __device__ __forceinline__ void fence_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
@@ -467,7 +471,7 @@ __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq
 	auto arrive = [&](int j) {
 		cp_async_wait<STAGES - 3>();
 		fence_async();
-		__syncthreads();
+		block_barrier<128 * GROUPS>();
 		load(j + STAGES - 2);
 	};
 
