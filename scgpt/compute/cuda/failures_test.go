@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
+	"github.com/seed-ab6af24b/troupe/scgpt/compute/cuda"
 )
 
 // failVariable tells the simulated device which calls fail; see sim/README.md.
@@ -210,8 +211,12 @@ func TestFailingCalls(t *testing.T) {
 	}
 }
 
-// childVariable makes TestFailureChild do its work.
-const childVariable = "TROUPE_CUDA_CHILD"
+// childVariable makes TestFailureChild do its work, faultVariable makes a kernel
+// of it write outside of its memory.
+const (
+	childVariable = "TROUPE_CUDA_CHILD"
+	faultVariable = "TROUPE_CUDA_FAULT"
+)
 
 // A device that is lost stays lost: every call says so and that the process has
 // to be restarted, and Close ends. Each case is a process of its own.
@@ -265,7 +270,7 @@ func runChild(t *testing.T, exit int, environment ...string) string {
 // TestFailureChild is what the tests above run in a process of its own.
 func TestFailureChild(t *testing.T) {
 	if os.Getenv(childVariable) == "" {
-		t.Skip("it is for TestLostDevice and TestUnsuitableDriver")
+		t.Skip("it is for TestLostDevice, TestUnsuitableDriver and TestLostGPU")
 	}
 	dev, err := compute.Open(smallDevice(), compute.Options{})
 	if err != nil {
@@ -276,6 +281,9 @@ func TestFailureChild(t *testing.T) {
 		}
 		t.Logf("lost, and stays lost: %v", err)
 		return
+	}
+	if os.Getenv(faultVariable) != "" {
+		require.NoError(t, cuda.WriteOutside(dev))
 	}
 	_, err = layer(dev)
 	var lost *compute.DeviceLostError

@@ -14,18 +14,41 @@ type OpTime struct {
 	Time  time.Duration
 }
 
+// Profile says what the GPU did between StartProfile and StopProfile.
+type Profile struct {
+	// Ops are the operations, by kind.
+	Ops map[string]OpTime
+	// Before is the time until the first operation began. The others are the
+	// gaps between one operation and the next: Launches those that the GPU and
+	// the events of the profile take themselves, Waits the longer ones.
+	Before, Launches, Waits time.Duration
+}
+
+// launchGap is more than the GPU takes from one kernel to the next, with two
+// events between them.
+const launchGap = 20 * time.Microsecond
+
+// Busy is the time of all operations.
+func (p *Profile) Busy() (sum time.Duration) {
+	for _, t := range p.Ops {
+		sum += t.Time
+	}
+	return sum
+}
+
 // Profiler is implemented by this package's devices. It measures with events
 // around every operation, which costs little but is not for everyday use.
 type Profiler interface {
-	// StartProfile begins to measure.
+	// StartProfile waits for queued work and begins to measure.
 	StartProfile() error
-	// StopProfile waits for queued work and returns the time on the GPU by
-	// operation.
-	StopProfile() (map[string]OpTime, error)
+	// StopProfile waits for queued work and returns what was measured.
+	StopProfile() (*Profile, error)
 }
 
 type profile struct {
-	on    bool
+	on bool
+	// begin is when the profile began.
+	begin *cu.Event
 	marks []mark
 }
 
@@ -37,37 +60,75 @@ type mark struct {
 
 func (d *device) StartProfile() error {
 	return d.run(backgroundContext, func() error {
-		d.profile.on = true
-		return nil
-	})
-}
-
-func (d *device) StopProfile() (times map[string]OpTime, err error) {
-	err = d.run(backgroundContext, func() error {
-		d.profile.on = false
-		times = make(map[string]OpTime)
+		if err := d.dropMarks(); err != nil {
+			return err
+		}
 		if err := d.check(d.stream.Synchronize(), "cuStreamSynchronize"); err != nil {
 			return err
 		}
+		begin, err := cu.MakeEvent(cu.DefaultEvent)
+		if err != nil {
+			return d.check(err, "cuEventCreate")
+		}
+		d.profile.begin, d.profile.on = &begin, true
+		return d.check(begin.Record(d.stream), "cuEventRecord")
+	})
+}
+
+func (d *device) StopProfile() (p *Profile, err error) {
+	err = d.run(backgroundContext, func() error {
+		d.profile.on = false
+		if err := d.check(d.stream.Synchronize(), "cuStreamSynchronize"); err != nil {
+			return err
+		}
+		p = &Profile{Ops: make(map[string]OpTime)}
+		last := d.profile.begin
 		for i := range d.profile.marks {
 			m := &d.profile.marks[i]
-			ms, err := m.from.Elapsed(m.to)
+			gap, err := d.between(last, m.from)
 			if err != nil {
-				return d.check(err, "cuEventElapsedTime")
+				return err
 			}
-			t := times[m.op]
+			switch {
+			case i == 0:
+				p.Before = gap
+			case gap < launchGap:
+				p.Launches += gap
+			default:
+				p.Waits += gap
+			}
+			took, err := d.between(&m.from, m.to)
+			if err != nil {
+				return err
+			}
+			t := p.Ops[m.op]
 			t.Calls++
-			t.Time += time.Duration(ms * float64(time.Millisecond))
-			times[m.op] = t
+			t.Time += took
+			p.Ops[m.op] = t
+			last = &m.to
 		}
 		return d.dropMarks()
 	})
-	return times, err
+	return p, err
+}
+
+// between returns the time from one event to another.
+func (d *core) between(from *cu.Event, to cu.Event) (time.Duration, error) {
+	ms, err := from.Elapsed(to)
+	return time.Duration(ms * float64(time.Millisecond)), d.check(err, "cuEventElapsedTime")
 }
 
 func (d *core) dropMarks() error {
-	for i := range d.profile.marks {
-		m := &d.profile.marks[i]
+	p := &d.profile
+	p.on = false
+	if p.begin != nil {
+		if err := d.check(cu.DestroyEvent(p.begin), "cuEventDestroy"); err != nil {
+			return err
+		}
+		p.begin = nil
+	}
+	for i := range p.marks {
+		m := &p.marks[i]
 		if err := d.check(cu.DestroyEvent(&m.from), "cuEventDestroy"); err != nil {
 			return err
 		}
@@ -75,7 +136,7 @@ func (d *core) dropMarks() error {
 			return err
 		}
 	}
-	d.profile.marks = nil
+	p.marks = nil
 	return nil
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""fetch_toolkit.py 13|12 FOLDER: what it takes to build the CUDA device without CUDA.
+"""fetch_toolkit.py 13|12|12-cudnn8 FOLDER: what it takes to build the CUDA device without CUDA.
 
 Fetches NVIDIA's wheels from PyPI and leaves in FOLDER
-  include/  the headers of CUDA, cuBLAS, cuDNN 9 and NVRTC
+  include/  the headers of CUDA, cuBLAS, NVRTC and cuDNN: 9, or 8.9 for 12-cudnn8
   lib/      NVRTC itself, which compiles kernels without a GPU, and link stubs
             of libcuda, libcublas, libcublasLt and libcudnn: libraries with the
             names of the real ones' functions and nothing in them
@@ -40,7 +40,9 @@ WHEELS = {
         "nvidia-cudnn-jit-cu12==9.19.0.56",
     ],
 }
-PTXAS = {"13": "nvidia-cuda-nvcc==13.0.88", "12": "nvidia-cuda-nvcc-cu12==12.9.86"}
+# cuDNN 8.9 is of the time of CUDA 12.
+WHEELS["12-cudnn8"] = [w for w in WHEELS["12"] if "cudnn" not in w] + ["nvidia-cudnn-cu12==8.9.7.29"]
+PTXAS = {"13": "nvidia-cuda-nvcc==13.0.88", "12": "nvidia-cuda-nvcc-cu12==12.9.86", "12-cudnn8": "nvidia-cuda-nvcc-cu12==12.9.86"}
 
 # Of the C++ libraries (cccl), what the C headers include.
 HEADER = re.compile(r"/include/((?!cccl/|cub/|cuda/|thrust/)[^/]+\.h(?:pp)?|crt/.+\.h(?:pp)?|nv/.+[^/])$")
@@ -115,13 +117,13 @@ def stub(names, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("major", choices=sorted(WHEELS))
+    parser.add_argument("toolkit", choices=sorted(WHEELS))
     parser.add_argument("folder")
     parser.add_argument("--ptxas", action="store_true", help="also fetch ptxas, which shows registers and spills")
     args = parser.parse_args()
-    wheels = list(WHEELS[args.major])
-    if args.ptxas and PTXAS[args.major] not in wheels:
-        wheels.append(PTXAS[args.major])
+    wheels = list(WHEELS[args.toolkit])
+    if args.ptxas and PTXAS[args.toolkit] not in wheels:
+        wheels.append(PTXAS[args.toolkit])
     done = os.path.join(args.folder, "complete")
     want = "\n".join(wheels) + "\n"
     if os.path.exists(done):

@@ -54,10 +54,11 @@ for d in files:
     if d["measurement"] == "file" and (d["class"] not in best or d["seconds"] < best[d["class"]]["seconds"]):
         best[d["class"]] = d
 if best:
-    print("\n| class | cells of the file | cells/s | share of the time in which the GPU is idle |")
-    print("|---|---|---|---|")
+    print("\n| class | cells of the file | cells/s | idle share of the GPU | ms of that before the first operation, between operations, longer waits, after the last |")
+    print("|---|---|---|---|---|")
     for name, d in best.items():
-        print(f"| {name} | {d['cells']:,} | {d['cells_per_s']:,.0f} | {100 * d['gpu_idle_share']:.1f} % |")
+        idle = ", ".join(f"{d['idle_ms'][part]:.1f}" for part in ("before", "launches", "waits", "after"))
+        print(f"| {name} | {d['cells']:,} | {d['cells_per_s']:,.0f} | {100 * d['gpu_idle_share']:.1f} % | {idle} |")
 summary = os.path.join(out, "summary.txt")
 if os.path.exists(summary):
     print("\n```\n" + open(summary).read() + "```")

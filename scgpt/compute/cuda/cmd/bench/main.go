@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,7 +33,7 @@ import (
 )
 
 type settings struct {
-	device, precisions, lengths, lengthsFile, file, vocab string
+	device, precisions, lengths, lengthsFile, file, vocab, keep string
 	seconds                                               float64
 	inFlight                                              int
 	profile                                               bool
@@ -41,11 +42,12 @@ type settings struct {
 func main() {
 	var s settings
 	flag.StringVar(&s.device, "device", "cuda:0", "device, with options as in cuda:0,batch=65536; or several, separated by semicolons")
-	flag.StringVar(&s.precisions, "precisions", "fp32,tf32,bf16", "precisions to measure")
+	flag.StringVar(&s.precisions, "precisions", "fp32,tf32,bf16", "precisions to measure; none with -keep-model alone")
 	flag.StringVar(&s.lengths, "lengths", "300,768,1200", "tokens of a cell")
 	flag.StringVar(&s.lengthsFile, "lengths-file", "", "JSON list with the tokens of the cells of a file")
 	flag.StringVar(&s.file, "file", "", "an .h5ad file to embed")
 	flag.StringVar(&s.vocab, "vocab", "", "vocab.json of that file's model")
+	flag.StringVar(&s.keep, "keep-model", "", "an empty folder to leave the random model in")
 	flag.Float64Var(&s.seconds, "seconds", 2, "how long each measurement takes")
 	flag.IntVar(&s.inFlight, "in-flight", 2, "forward passes at a time")
 	flag.BoolVar(&s.profile, "profile", true, "also measure each operation")
@@ -61,11 +63,13 @@ func main() {
 }
 
 func run(s settings) (err error) {
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
+	dir := s.keep
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "bench"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	shape := checkpointtest.FullSize(60_697)
 	var vocab []byte
 	if s.vocab != "" {
@@ -91,6 +95,9 @@ func run(s settings) (err error) {
 	}
 	for name := range strings.SplitSeq(s.device, ";") {
 		for p := range strings.SplitSeq(s.precisions, ",") {
+			if p == "" {
+				continue
+			}
 			s.device = name
 			if err := measure(s, dir, shape, compute.Precision(p)); err != nil {
 				return fmt.Errorf("%s: %s: %w", name, p, err)
@@ -144,7 +151,7 @@ func measure(s settings, dir string, shape checkpointtest.Model, p compute.Preci
 		if err != nil {
 			return err
 		}
-		if err := forward(s, m, dev, shape, text, randomCells(shape.Vocab, fill(dev.BatchTokens(), []int{n}))); err != nil {
+		if err := forward(s, m, dev, shape, text, randomCells(shape.Vocab, slices.Repeat([]int{n}, max(1, dev.BatchTokens()/n)))); err != nil {
 			return err
 		}
 	}
@@ -157,7 +164,7 @@ func measure(s settings, dir string, shape checkpointtest.Model, p compute.Preci
 		if err := json.Unmarshal(data, &lengths); err != nil {
 			return fmt.Errorf("%s: %w", s.lengthsFile, err)
 		}
-		if err := forward(s, m, dev, shape, s.lengthsFile, randomCells(shape.Vocab, fill(dev.BatchTokens(), lengths))); err != nil {
+		if err := forward(s, m, dev, shape, s.lengthsFile, randomCells(shape.Vocab, lengths)); err != nil {
 			return err
 		}
 	}
@@ -165,19 +172,6 @@ func measure(s settings, dir string, shape checkpointtest.Model, p compute.Preci
 		return embedFile(s, dir, dev)
 	}
 	return nil
-}
-
-// fill repeats lengths up to a number of tokens.
-func fill(tokens int, lengths []int) (filled []int) {
-	for sum := 0; ; {
-		for _, n := range lengths {
-			if sum+n > tokens && sum > 0 {
-				return filled
-			}
-			filled = append(filled, n)
-			sum += n
-		}
-	}
 }
 
 func randomCells(vocab int, lengths []int) tokens.Packed {
@@ -207,27 +201,65 @@ func flops(shape checkpointtest.Model, b tokens.Packed) float64 {
 	return sum
 }
 
-func forward(s settings, m *model.Model, dev compute.Device, shape checkpointtest.Model, length string, batch tokens.Packed) error {
+// cut returns the cells in batches of at most so many tokens.
+func cut(cells tokens.Packed, limit int) (batches []tokens.Packed) {
+	var b tokens.Packed
+	for i := range cells.Cells() {
+		if n := int(cells.Offsets[i+1] - cells.Offsets[i]); b.Cells() > 0 && b.Tokens()+n > limit {
+			batches, b = append(batches, b), tokens.Packed{}
+		}
+		b.AddCell(&cells, i)
+	}
+	return append(batches, b)
+}
+
+// forward measures passes over cells that lie in memory, all of them again and
+// again.
+func forward(s settings, m *model.Model, dev compute.Device, shape checkpointtest.Model, length string, cells tokens.Packed) error {
 	ctx := context.Background()
+	batches := cut(cells, dev.BatchTokens())
+	all := func() error {
+		for _, b := range batches {
+			if _, err := m.Forward(ctx, b, model.Options{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for range 3 {
-		if _, err := m.Forward(ctx, batch, model.Options{}); err != nil {
+		if err := all(); err != nil {
 			return err
 		}
 	}
 	var done atomic.Int64
 	var first error
-	var once sync.Once
+	var mu sync.Mutex
 	var wg sync.WaitGroup
 	start := time.Now()
 	until := start.Add(time.Duration(s.seconds * float64(time.Second)))
+	next := 0
+	// take returns the next batch. A round that was begun is ended, so that all
+	// cells count alike.
+	take := func() (i int, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if first != nil || next == 0 && time.Now().After(until) {
+			return 0, false
+		}
+		i = next
+		next = (next + 1) % len(batches)
+		return i, true
+	}
 	for range s.inFlight {
 		wg.Go(func() {
-			for time.Now().Before(until) {
-				if _, err := m.Forward(ctx, batch, model.Options{}); err != nil {
-					once.Do(func() { first = err })
+			for i, ok := take(); ok; i, ok = take() {
+				if _, err := m.Forward(ctx, batches[i], model.Options{}); err != nil {
+					mu.Lock()
+					first = err
+					mu.Unlock()
 					return
 				}
-				done.Add(1)
+				done.Add(int64(batches[i].Cells()))
 			}
 		})
 	}
@@ -236,46 +268,44 @@ func forward(s settings, m *model.Model, dev compute.Device, shape checkpointtes
 		return first
 	}
 	seconds := time.Since(start).Seconds()
-	perSecond := float64(done.Load()) / seconds
+	rounds := float64(done.Load()) / float64(cells.Cells())
 	values := map[string]any{
-		"measurement": "forward", "class": dev.Class(), "tokens": length, "cells": batch.Cells(), "batch_tokens": batch.Tokens(), "in_flight": s.inFlight,
-		"batches": done.Load(), "seconds": seconds, "cells_per_s": perSecond * float64(batch.Cells()), "tflops": perSecond * flops(shape, batch) / 1e12,
+		"measurement": "forward", "class": dev.Class(), "tokens": length, "cells": cells.Cells(), "all_tokens": cells.Tokens(), "batches": len(batches),
+		"in_flight": s.inFlight, "rounds": rounds, "seconds": seconds, "cells_per_s": float64(done.Load()) / seconds,
+		"tflops": rounds * flops(shape, cells) / seconds / 1e12,
 	}
 	if s.profile {
-		busy, ops, err := profiled(dev, func() error {
-			_, err := m.Forward(ctx, batch, model.Options{})
-			return err
-		})
+		p, err := profiled(dev, all)
 		if err != nil {
 			return err
 		}
-		values["ops_ms"] = ops
-		values["busy_ms"] = busy.Seconds() * 1e3
-		values["batch_ms"] = 1e3 / perSecond
+		values["ops_ms"] = operations(p)
+		values["busy_ms"] = milliseconds(p.Busy())
+		values["round_ms"] = 1e3 * seconds / rounds
 	}
 	emit(values)
 	return nil
 }
 
-// profiled returns the time on the GPU, all of it and by operation.
-func profiled(dev compute.Device, f func() error) (busy time.Duration, ops map[string]string, err error) {
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
+
+func operations(p *cuda.Profile) map[string]string {
+	ops := make(map[string]string)
+	for op, t := range p.Ops {
+		ops[op] = fmt.Sprintf("%d calls, %.3f ms", t.Calls, milliseconds(t.Time))
+	}
+	return ops
+}
+
+func profiled(dev compute.Device, f func() error) (*cuda.Profile, error) {
 	p := dev.(cuda.Profiler)
 	if err := p.StartProfile(); err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	if err := f(); err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	times, err := p.StopProfile()
-	if err != nil {
-		return 0, nil, err
-	}
-	ops = make(map[string]string)
-	for op, t := range times {
-		busy += t.Time
-		ops[op] = fmt.Sprintf("%d calls, %.3f ms", t.Calls, t.Time.Seconds()*1e3)
-	}
-	return busy, ops, nil
+	return p.StopProfile()
 }
 
 func embedFile(s settings, dir string, dev compute.Device) (err error) {
@@ -290,22 +320,24 @@ func embedFile(s settings, dir string, dev compute.Device) (err error) {
 			return err
 		}
 		var emb *engine.Embeddings
-		var seconds float64
-		busy, ops, err := profiled(dev, func() (err error) {
+		var took time.Duration
+		p, err := profiled(dev, func() (err error) {
 			start := time.Now()
 			emb, err = cells.Embed(context.Background(), 0, cells.Len(), nil)
-			seconds = time.Since(start).Seconds()
+			took = time.Since(start)
 			return err
 		})
 		if err := errors.Join(err, cells.Close()); err != nil {
 			return err
 		}
-		if round == 0 {
-			continue // the first one warms up
-		}
 		emit(map[string]any{
-			"measurement": "file", "class": dev.Class(), "file": s.file, "cells": cells.Len(), "tokens": emb.Tokens, "seconds": seconds,
-			"cells_per_s": float64(cells.Len()) / seconds, "gpu_busy_s": busy.Seconds(), "gpu_idle_share": 1 - busy.Seconds()/seconds, "ops_ms": ops,
+			"measurement": "file", "class": dev.Class(), "file": s.file, "round": round, "cells": cells.Len(), "tokens": emb.Tokens, "seconds": took.Seconds(),
+			"cells_per_s": float64(cells.Len()) / took.Seconds(), "gpu_busy_ms": milliseconds(p.Busy()), "gpu_idle_share": 1 - p.Busy().Seconds()/took.Seconds(),
+			"idle_ms": map[string]float64{
+				"before": milliseconds(p.Before), "launches": milliseconds(p.Launches), "waits": milliseconds(p.Waits),
+				"after": milliseconds(took - p.Before - p.Launches - p.Waits - p.Busy()),
+			},
+			"ops_ms": operations(p),
 		})
 	}
 	return nil

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# job.sh BIN OUT: the example on a GPU, with a parent that was built without CUDA.
+# BIN as for measure.sh. It runs
+#   - the demonstration: 200 labelled cells, in each precision;
+#   - an analysis of cells.h5ad with a full-size model of random weights, once in
+#     peace and once while its CUDA worker is killed again and again: both must be
+#     the same bytes.
+# DEVICE, PRECISIONS and MODEL (a folder of one model) choose others.
+set -euo pipefail
+bin=$(cd "$1" && pwd)
+mkdir -p "$2"
+out=$(cd "$2" && pwd)
+cd "$(dirname "$0")/../../../.."
+device=${DEVICE:-cuda:0}
+export TROUPE_CUDA_WORKER=$bin/troupe-cuda-worker
+
+for precision in ${PRECISIONS-fp32 tf32 bf16}; do
+	began=$(date +%s%N)
+	"$bin/scgpt" --device "$device" --precision "$precision" --out "$out/demo_$precision.h5ad" >"$out/demo_$precision.txt" 2>"$out/demo_$precision.err"
+	printf 'demonstration, %s: %d ms; ' "$precision" $((($(date +%s%N) - began) / 1000000))
+	grep -i accuracy "$out/demo_$precision.txt" | head -1
+done
+
+model=${MODEL:-$out/models/full}
+if [ -z "${MODEL:-}" ]; then
+	mkdir -p "$model"
+	"$bin/bench" -precisions '' -keep-model "$model" -vocab "$bin/vocab.json"
+fi
+cp "$bin/cells.h5ad" "$out/cells.h5ad"
+cd "$out"
+export TEMPORAL_ADDRESS=localhost:7733
+processes=()
+trap 'kill "${processes[@]}" 2>/dev/null; wait' EXIT
+"$bin/scgpt" server --port 7733 --ui-port 7734 >server.txt 2>&1 &
+processes+=($!)
+"$bin/scgpt" worker --agents scgpt --device "$device" --models "$(dirname "$model")" >worker.txt 2>&1 &
+processes+=($!)
+
+for try in $(seq 100); do
+	"$bin/scgpt" list >list.txt 2>&1 && break
+	[ "$try" -lt 100 ] && sleep 0.1
+done
+
+analyse() { # analyse NAME: seconds that it took
+	local began id
+	began=$(date +%s%N)
+	id=$("$bin/scgpt" start --operation embed_cells --data cells.h5ad --out "$1.h5ad" --no-memo --no-report --shard-cells "${SHARD:-200}")
+	"$bin/scgpt" result --wait "$id" >"$1.txt"
+	printf '%s: %d ms\n' "$1" $((($(date +%s%N) - began) / 1000000))
+}
+analyse warm
+analyse peace
+kills=0
+analyse killed &
+analysis=$!
+while sleep "${EVERY:-2}" && kill -0 $analysis 2>/dev/null; do
+	pkill -9 -f "^$TROUPE_CUDA_WORKER" && kills=$((kills + 1))
+done
+wait $analysis
+echo "killed the CUDA worker $kills times"
+[ $kills -gt 0 ]
+cmp peace.h5ad killed.h5ad
+echo 'the same bytes'
