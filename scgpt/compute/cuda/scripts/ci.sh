@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ci.sh [FOLDER]: what can be checked of the CUDA device without a GPU, on Linux
 # x86-64 with Go, Python 3 and g++:
-#   - it compiles and links against CUDA 13 and 12 with cuDNN 9;
+#   - it compiles and links against CUDA 13 and 12 with cuDNN 9, and 12 with 8.9;
 #   - NVRTC of either compiles every kernel, and ptxas keeps them in registers;
 #   - on the simulated device the conformance suite, the goldens, the comparison
 #     with recordings of a GPU and the injected failures pass, in two orders of
@@ -17,32 +17,37 @@ export TROUPE_CUDA_CACHE=$cache/ptx
 
 say() { printf -- '-- cuda: %s (%d s)\n' "$1" $((SECONDS - began)); }
 
-# on_simulation MAJOR LIBRARIES ARGUMENT…: runs the test binary on a simulated
+# on_simulation TOOLKIT LIBRARIES ARGUMENT…: runs the test binary on a simulated
 # device; without an arena, so that each tensor has its guard zones.
 on_simulation() {
-	local major=$1 libraries=$2
+	local toolkit=$1 libraries=$2
 	shift 2
-	LD_LIBRARY_PATH=$libraries:$cache/toolkit-$major/lib TROUPE_CUDA_DEVICE=cuda:0,rows=16,arena=off \
-		TROUPE_PTXAS=$cache/toolkit-$major/bin/ptxas "$cache/cuda-$major.test" -test.timeout 10m "$@"
+	LD_LIBRARY_PATH=$libraries:$cache/toolkit-$toolkit/lib TROUPE_CUDA_DEVICE=cuda:0,rows=16,arena=off${OPTIONS:-} \
+		TROUPE_PTXAS=$cache/toolkit-$toolkit/bin/ptxas "$cache/cuda-$toolkit.test" -test.timeout 10m "$@"
 }
 
-for major in 13 12; do
+for toolkit in 13 12 12-cudnn8; do
 	began=$SECONDS
-	python3 scripts/fetch_toolkit.py --ptxas $major "$cache/toolkit-$major"
-	say "toolkit $major"
+	python3 scripts/fetch_toolkit.py --ptxas $toolkit "$cache/toolkit-$toolkit"
+	say "toolkit $toolkit"
 	began=$SECONDS
-	environment=$(TROUPE_CUDA_TOOLKIT=$cache/toolkit-$major scripts/env.sh)
+	environment=$(TROUPE_CUDA_TOOLKIT=$cache/toolkit-$toolkit scripts/env.sh)
 	eval "$environment"
-	[ $major = 12 ] || go vet -tags cuda ./...
-	go build -tags cuda -o "$cache/bin-$major/" ./...
-	go test -tags cuda -c -o "$cache/cuda-$major.test" .
-	say "compiled and linked with CUDA $major"
+	[ $toolkit != 13 ] || go vet -tags cuda ./...
+	go build -tags cuda -o "$cache/bin-$toolkit/" ./...
+	go test -tags cuda -c -o "$cache/cuda-$toolkit.test" .
+	say "compiled and linked with CUDA $toolkit"
 	began=$SECONDS
-	sim/build.sh "$cache/toolkit-$major" "$cache/simulation-$major"
+	sim/build.sh "$cache/toolkit-$toolkit" "$cache/simulation-$toolkit"
 	say "simulation built"
 	began=$SECONDS
-	on_simulation $major "$cache/simulation-$major" -test.run 'TestKernelsCompile|TestInstructions'
-	say 'kernels compiled, instructions compared'
+	if [ $toolkit = 12-cudnn8 ]; then
+		OPTIONS=,attention=cublas on_simulation $toolkit "$cache/simulation-$toolkit" -test.run 'TestDescribe|TestConformance/.*/(Attention|Linear)'
+		say "attention by cuDNN's softmax"
+	else
+		on_simulation $toolkit "$cache/simulation-$toolkit" -test.run 'TestKernelsCompile|TestInstructions'
+		say 'kernels compiled, instructions compared'
+	fi
 done
 
 began=$SECONDS
