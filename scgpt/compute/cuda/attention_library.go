@@ -50,7 +50,12 @@ func (d *core) startLibrary() (err error) {
 			err = fmt.Errorf("%s: cudnnCreate: %v", d.label, r)
 		}
 	}()
-	l.dnn = cudnn.NewContext()
+	if l.dnn == nil {
+		l.dnn = cudnn.NewContext()
+	}
+	if code := setDNNStream(l.dnn, d.stream); code != 0 {
+		return d.checkLibrary("cuDNN", code, "cudnnSetStream")
+	}
 	l.rows = make(map[rowsKey]*cudnn.TensorDescriptor)
 	l.ready = true
 	return nil
@@ -72,8 +77,7 @@ func (d *core) releaseLibrary() error {
 	return d.checkLibrary("cuBLAS", l.gemm.close(), "cublasDestroy")
 }
 
-// softmax replaces rows by their softmax. cuDNN works on the default stream,
-// which waits for ours and ours for it.
+// softmax replaces rows by their softmax.
 func (d *core) softmax(at uint64, key rowsKey) error {
 	t := d.library.rows[key]
 	if t == nil {

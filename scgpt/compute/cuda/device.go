@@ -120,9 +120,9 @@ func (d *core) start() error {
 	if err := cu.SetCurrentContext(d.context); err != nil {
 		return d.check(err, "cuCtxSetCurrent")
 	}
-	// A blocking stream: the handles that gorgonia.org/cu makes work on the
-	// default stream, which waits for it and is waited for.
-	if d.stream, err = cu.MakeStream(cu.DefaultStream); err != nil {
+	// All work is on it, nothing on the default stream, which other devices of
+	// the process would wait for.
+	if d.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
 		return d.check(err, "cuStreamCreate")
 	}
 	d.hasStream = true

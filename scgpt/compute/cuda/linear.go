@@ -90,6 +90,9 @@ func (d *core) startProducts() error {
 		d.blas = nil
 		return fmt.Errorf("%s: cublasCreate: %w", d.label, err)
 	}
+	if code := setBLASStream(d.blas, d.stream); code != 0 {
+		return d.checkLibrary("cuBLAS", code, "cublasSetStream")
+	}
 	var err error
 	d.workspace, err = d.allocateHere(min(workspaceBytes, aligned(d.memory.limit/16)))
 	return err

@@ -18,6 +18,9 @@ static int troupe_blas_create(uintptr_t* h, void* stream) {
 static int troupe_blas_workspace(uintptr_t h, uint64_t at, size_t bytes) { return cublasSetWorkspace((cublasHandle_t)h, (void*)(uintptr_t)at, bytes); }
 static int troupe_blas_destroy(uintptr_t h) { return cublasDestroy((cublasHandle_t)h); }
 
+static int troupe_blas_stream(void* h, void* stream) { return cublasSetStream((cublasHandle_t)h, (cudaStream_t)stream); }
+static int troupe_dnn_stream(void* h, void* stream) { return cudnnSetStream((cudnnHandle_t)h, (cudaStream_t)stream); }
+
 static int troupe_gemm(uintptr_t h, int ta, int tb, int m, int n, int k, float alpha, uint64_t a, int ta16, int lda, int64_t sa,
 	uint64_t b, int tb16, int ldb, int64_t sb, uint64_t c, int tc16, int ldc, int64_t sc, int count, int tf32) {
 	float beta = 0;
@@ -38,11 +41,23 @@ import (
 	"unsafe"
 
 	"gorgonia.org/cu"
+	blas "gorgonia.org/cu/blas"
 	cudnn "gorgonia.org/cu/dnn"
 )
 
-// What gorgonia.org/cu's BLAS lacks: a handle on a stream of ours, other types
-// than float32, and batches with strides.
+// What gorgonia.org/cu's BLAS and cuDNN lack: a stream of ours, other types than
+// float32, and batches with strides.
+
+// setBLASStream and setDNNStream put the work of handles of gorgonia.org/cu,
+// which else goes to the default stream, on a stream.
+func setBLASStream(b *blas.Standard, stream cu.Stream) int {
+	// The handle is the struct's first field, as it is of the next one.
+	return int(C.troupe_blas_stream(*(*unsafe.Pointer)(unsafe.Pointer(b)), unsafe.Pointer(stream.C())))
+}
+
+func setDNNStream(c *cudnn.Context, stream cu.Stream) int {
+	return int(C.troupe_dnn_stream(*(*unsafe.Pointer)(unsafe.Pointer(c)), unsafe.Pointer(stream.C())))
+}
 
 type gemm struct{ h C.uintptr_t }
 

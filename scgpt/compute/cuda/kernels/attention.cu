@@ -129,10 +129,6 @@ template <int N> __device__ __forceinline__ void pin(float (&x)[N][4]) {
 	for (int n = 0; n < N; n++) asm volatile("" : "+f"(x[n][0]), "+f"(x[n][1]), "+f"(x[n][2]), "+f"(x[n][3])::"memory");
 }
 
-// block_barrier is __syncthreads in a block of so many threads, where warps may
-// come to it at different places of the program.
-template <int THREADS> __device__ __forceinline__ void block_barrier() { asm volatile("bar.sync 1, %0;" ::"n"(THREADS) : "memory"); }
-
 // fence_async makes this thread's writes to shared memory seen by wgmma.
 __device__ __forceinline__ void fence_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
@@ -471,28 +467,25 @@ __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq
 	auto arrive = [&](int j) {
 		cp_async_wait<STAGES - 3>();
 		fence_async();
-		block_barrier<128 * GROUPS>();
+		__syncthreads();
 		load(j + STAGES - 2);
 	};
 
-	arrive(0);
 	// A warpgroup without queries only loads. The shuffle tells the compiler that
 	// a warp takes one way.
-	if (__shfl_sync(0xffffffffu, row0 / 64 * 64, 0) >= item.w) {
-		for (int j = 1; j < tiles; j++) arrive(j);
-		cp_async_wait<0>();
-		return;
+	const bool active = __shfl_sync(0xffffffffu, row0 / 64 * 64, 0) < item.w;
+	arrive(0);
+	if (active) {
+		wgmma_fence();
+		score(0);
+		wgmma_wait<0>();
+		if (item.y < KEYS) mask<1, NT>(s, item.y);
+		weigh<1, NT>(s, soft, factor, to_log2);
+		for (int c = 0; c < NT / 2; c++) pack_weights(weight[c], s[0], c);
 	}
-	wgmma_fence();
-	score(0);
-	wgmma_wait<0>();
-	if (item.y < KEYS) mask<1, NT>(s, item.y);
-	weigh<1, NT>(s, soft, factor, to_log2);
-	for (int c = 0; c < NT / 2; c++) pack_weights(weight[c], s[0], c);
 	// step turns the scores of tile j into weights while the products of the tile
 	// before are computed.
 	auto step = [&](int j, auto last) {
-		arrive(j);
 		wgmma_fence();
 		score(j);
 		multiply(j - 1);
@@ -512,8 +505,18 @@ __device__ __forceinline__ void attention_wgmma(const unsigned short* q, i64 ldq
 		}
 		for (int c = 0; c < NT / 2; c++) pack_weights(weight[c], s[0], c);
 	};
-	for (int j = 1; j < tiles - 1; j++) step(j, Bool<false>());
-	if (tiles > 1) step(tiles - 1, Bool<true>());
+	for (int j = 1; j < tiles - 1; j++) {
+		arrive(j);
+		if (active) step(j, Bool<false>());
+	}
+	if (tiles > 1) {
+		arrive(tiles - 1);
+		if (active) step(tiles - 1, Bool<true>());
+	}
+	if (!active) {
+		cp_async_wait<0>();
+		return;
+	}
 	wgmma_fence();
 	multiply(tiles - 1);
 	wgmma_wait<0>();

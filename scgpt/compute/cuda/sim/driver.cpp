@@ -71,6 +71,7 @@ using Lock = std::lock_guard<TicketLock>;
 
 struct Stream {
 	std::deque<std::function<void()>> work;
+	bool blocking = true; // the default stream waits for it
 };
 
 struct EventState {
@@ -196,6 +197,12 @@ void drainAll() {
 	for (Stream* s : streams) drain(*s);
 }
 
+void drainBlocking() {
+	for (Stream* s : streams) {
+		if (s->blocking) drain(*s);
+	}
+}
+
 // wait drains a stream like drain, but lets other threads have the device
 // between two pieces of work. The lock must not be held.
 void wait(Stream* s) {
@@ -219,8 +226,8 @@ void waitAll() {
 }
 
 void push(Stream* s, std::function<void()> work) {
-	if (!s) { // the default stream: after all others, before all others
-		drainAll();
+	if (!s) { // the default stream: after all blocking ones, before all others
+		drainBlocking();
 		if (!lost) work();
 		return;
 	}
@@ -665,10 +672,11 @@ API cuMemsetD32_v2(unsigned long long d, unsigned v, size_t n) { return cuMemset
 
 // --- streams and events
 
-API cuStreamCreate(void** s, unsigned) {
+API cuStreamCreate(void** s, unsigned flags) {
 	if (int code = within("cuStreamCreate")) return code;
 	Lock l(big);
 	auto* stream = new Stream;
+	stream->blocking = !(flags & 1); // CU_STREAM_NON_BLOCKING
 	streams.insert(stream);
 	opened("streams");
 	*s = stream;

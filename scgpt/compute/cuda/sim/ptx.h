@@ -187,7 +187,6 @@ static inline void wgmma_fence() {}
 static inline void wgmma_commit() { sim::products().commit(); }
 template <int N> static inline void wgmma_wait() { sim::products().wait(N); }
 static inline void fence_async() {}
-template <int THREADS> static inline void block_barrier() { sim::barrier(); }
 template <int N> static inline void pin(float (&)[N][4]) {}
 
 static inline void ldmatrix_x4(unsigned (&r)[4], const void* row) { sim::ldmatrix<false>(r, row); }
