@@ -22,13 +22,13 @@ func TestSameBytesWithAnyKernels(t *testing.T) {
 			return m
 		}
 		queries, refs := fill(1, size.queries), fill(2, size.refs)
-		want, err := searchWith(t.Context(), kernel.Generic, queries, refs, size.k, Options{})
+		want, err := searchWith(t.Context(), kernel.Generic, nil, queries, refs, size.k, Options{})
 		require.NoError(t, err)
 		for _, set := range kernel.Sets() {
 			if !set.InPlace() {
 				continue
 			}
-			got, err := searchWith(t.Context(), set, queries, refs, size.k, Options{Threads: 2})
+			got, err := searchWith(t.Context(), set, nil, queries, refs, size.k, Options{Threads: 2})
 			require.NoError(t, err)
 			require.Equal(t, want, got, set.Name)
 		}

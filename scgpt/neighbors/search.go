@@ -58,14 +58,15 @@ const (
 // distance. On rows of length 1 the order is that of cosine similarity, which is
 // 1 - distance²/2.
 //
-// The result is exact: products in float32 only rule out what is too far by
+// The result is exact: products in float32, and before them in bfloat16 where
+// the processor is faster at those, only rule out what is too far by
 // more than their rounding error, and what remains is compared by its distance
 // in float64. Of neighbours equally far the one with the smaller index comes
 // first. So the result is the same bytes for any number of threads and on any
 // processor.
 //
-// Beside the result, memory is 8 bytes per row, and per thread 768·Cols + 16,384·k
-// bytes and little more. Time is proportional to queries.Rows·refs.Rows·Cols.
+// Beside the result, memory is 16 bytes per row, and per thread 4,100·Cols +
+// 16,384·k bytes and little more. Time is proportional to queries.Rows·refs.Rows·Cols.
 // When ctx ends, Search returns its error within some milliseconds of work.
 //
 // Queries and references must have the same number of columns, and k must be
@@ -75,17 +76,20 @@ func Search(ctx context.Context, queries, refs Matrix, k int, options Options) (
 	if err := checkSearch(queries, refs, k, options); err != nil {
 		return nil, err
 	}
-	return searchWith(ctx, kernel.Sets()[0], queries, refs, k, options)
+	return searchWith(ctx, kernel.Sets()[0], coarseSet(), queries, refs, k, options)
 }
 
-// searchWith is Search on given kernels.
-func searchWith(ctx context.Context, set *kernel.Set, queries, refs Matrix, k int, options Options) (*Result, error) {
+// searchWith is Search on given kernels: of float32, and of bfloat16 or nil.
+func searchWith(ctx context.Context, set, bf16 *kernel.Set, queries, refs Matrix, k int, options Options) (*Result, error) {
 	s := &search{set: set, queries: queries, refs: refs, k: k, excludeSelf: options.ExcludeSelf}
 	var longestQuery, longestRef float64
 	s.querySquares, longestQuery = queries.squares()
 	s.refSquares, longestRef = refs.squares()
 	if math.Sqrt(longestQuery)+math.Sqrt(longestRef) > math.MaxFloat32 {
 		return nil, invalidf("queries and refs", "values too large: a distance can pass %g, the greatest number of 32 bits", math.MaxFloat32)
+	}
+	if bf16 != nil && refs.Rows > referenceTile {
+		s.coarse = newCoarse(bf16, queries, refs)
 	}
 	s.result = &Result{
 		K:         k,
@@ -132,6 +136,7 @@ type search struct {
 	set                      *kernel.Set
 	queries, refs            Matrix
 	querySquares, refSquares []float64
+	coarse                   *coarse // nil to do without
 	k                        int
 	excludeSelf              bool
 	result                   *Result
@@ -167,6 +172,7 @@ func (s *search) run(ctx context.Context, threads int) error {
 // worker is the memory of one goroutine.
 type worker struct {
 	*search
+	coarse  *coarseWorker
 	nearest []nearest
 	// tile is a tile of the references, packed, and half their squared lengths,
 	// negative, as the kernels want a bias.
@@ -185,6 +191,9 @@ func newWorker(s *search, block int) *worker {
 		halves:   make([]float32, width),
 		products: make([]float32, min(queryTile, block)*width),
 	}
+	if s.coarse != nil {
+		w.coarse = newCoarseWorker(s.coarse, block, s.refs)
+	}
 	heaps := make([]candidate, block*s.k)
 	for i := range w.nearest {
 		w.nearest[i] = heaps[i*s.k : i*s.k : (i+1)*s.k]
@@ -198,14 +207,36 @@ func (w *worker) block(ctx context.Context, from, to int) {
 	for i := range w.nearest {
 		w.nearest[i] = w.nearest[i][:0]
 	}
+	if w.coarse != nil {
+		w.coarse.begin(w.queries, from, to)
+	}
 	for first := 0; first < w.refs.Rows; first += referenceTile {
 		if ctx.Err() != nil {
 			return
 		}
 		last := min(first+referenceTile, w.refs.Rows)
-		longest := w.pack(first, last)
+		look := w.coarse != nil && w.coarse.pause == 0
+		switch {
+		case look:
+			w.coarse.pack(w.refs, first, last)
+		case w.coarse != nil:
+			w.coarse.pause--
+		}
+		products, left := 0, 0
+		var longest float64
 		for q := from; q < to; q += queryTile {
-			w.compare(q, min(q+queryTile, to), first, last, longest, w.nearest[q-from:])
+			end := min(q+queryTile, to)
+			products++
+			if look && w.ruleOut(from, q, end, first, last) {
+				continue
+			}
+			if left++; left == 1 {
+				longest = w.pack(first, last)
+			}
+			w.compare(q, end, first, last, longest, w.nearest[q-from:])
+		}
+		if look {
+			w.coarse.learn(products, left)
 		}
 	}
 	for q := from; q < to; q++ {
@@ -252,38 +283,56 @@ func (w *worker) compare(from, to, first, last int, longest float64, nearest []n
 	width := w.multiply(from, to, n)
 	for q := from; q < to; q++ {
 		h := &nearest[q-from]
-		limit := w.limit(*h, w.querySquares[q], longest)
+		limit := w.limit(*h, w.querySquares[q], longest, 0)
 		products := w.products[(q-from)*width : (q-from)*width+n]
 		if w.set.Max(products) < limit {
 			continue
 		}
-		for i, product := range products {
-			if product < limit {
-				continue
-			}
-			r := first + i
-			if w.excludeSelf && r == q {
-				continue
-			}
-			if h.offer(candidate{squaredDistance(w.queries.Row(q), w.refs.Row(r)), int32(r)}) {
-				limit = w.limit(*h, w.querySquares[q], longest)
-			}
+		w.offer(q, first, products, limit, w.querySquares[q], longest, 0, h)
+	}
+}
+
+// offer offers those of the references from first on whose products are not below the
+// limit to a query. The rest is as limit wants it.
+func (w *worker) offer(q, first int, products []float32, limit float32, query, longest, unit float64, h *nearest) {
+	for i, product := range products {
+		if product < limit {
+			continue
+		}
+		r := first + i
+		if w.excludeSelf && r == q {
+			continue
+		}
+		if h.offer(candidate{squaredDistance(w.queries.Row(q), w.refs.Row(r)), int32(r)}) {
+			limit = w.limit(*h, query, longest, unit)
 		}
 	}
 }
 
 // limit returns the least q·r - |r|²/2, as computed, that a reference of at
 // most the given squared length can have and still be nearer than the farthest
-// in h. It is -Inf while h has room.
-func (w *worker) limit(h nearest, query, longest float64) float32 {
+// in h. It is -Inf while h has room. unit is by how much factors are off, in
+// proportion to themselves: 0, or coarseUnit for bfloat16.
+func (w *worker) limit(h nearest, query, longest, unit float64) float32 {
 	lowest := float32(math.Inf(-1))
 	if len(h) < w.k {
 		return lowest
 	}
 	d := float64(w.refs.Cols)
-	size := math.Sqrt(query)*math.Sqrt(longest) + longest/2
-	if size > math.MaxFloat32/4 || d > 1<<20 {
-		// The product may overflow, or its error may be of any size.
+	a, b := math.Sqrt(query), math.Sqrt(longest)
+	var factors float64
+	if unit > 0 {
+		// What is off may be what is too small for a normal number, too.
+		small := math.Sqrt(d) * 0x1p-126
+		offA, offB := unit*a+small, unit*b+small
+		// By Cauchy and Schwarz.
+		factors = offA*(b+offB) + a*offB
+		a, b = a+offA, b+offB
+	}
+	size := a*b + longest/2
+	if size > math.MaxFloat32/4 || d > 1<<20 || unit > 0 && max(a, b) > 0x1p126 {
+		// The product, or a factor of bfloat16, may overflow, or its error may
+		// be of any size.
 		return lowest
 	}
 	// A sum of d+1 products of float32 in any order is off by less than
@@ -293,7 +342,7 @@ func (w *worker) limit(h nearest, query, longest float64) float32 {
 	// doubled for safety; so is the error of the sums in float64.
 	product := (d + 3) * (0x1p-23*size + 0x1p-124)
 	sums := (d + 4) * 0x1p-52 * (query + longest + h[0].square)
-	limit := (query-h[0].square)/2 - product - sums
+	limit := (query-h[0].square)/2 - factors - product - sums
 	return math.Nextafter32(float32(limit), lowest)
 }
 
