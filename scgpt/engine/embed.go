@@ -11,8 +11,8 @@ import (
 // Embed runs the model over the cells from to to-1. While the device works on
 // one batch (on [model.Model.InFlight] of them, where it queues work), the next
 // one is read and tokenised; no more is held, but for one batch in the making for
-// each domain of the model. progress, if not nil, is
-// called with the number of cells done, from the calling goroutine.
+// each domain of the model and some cells that are tokenised side by side. progress, if
+// not nil, is called with the number of cells done, from the calling goroutine.
 //
 // It stops soon after ctx ends and then returns the context's cause.
 func (c *Cells) Embed(ctx context.Context, from, to int, progress func(done int)) (*Embeddings, error) {

@@ -47,7 +47,7 @@ func TestDescribe(t *testing.T) {
 	require.Positive(t, about.MemoryUsed)
 	require.Greater(t, about.MemoryTotal, about.MemoryUsed)
 	require.Regexp(t, `^CUDA \d+\.\d+$`, about.Driver)
-	require.Regexp(t, `^cuBLAS [\d.]+, cuDNN [\d.]+, NVRTC [\d.]+$`, about.Runtime)
+	require.Regexp(t, `^cuBLAS [\d.]+, cuDNN (8\.9|9\.\d+)\.\d+, NVRTC [\d.]+$`, about.Runtime)
 	require.NoError(t, dev.Close())
 	_, err = dev.(compute.Describer).Describe()
 	require.Error(t, err)

@@ -4,8 +4,8 @@ package cuda
 
 import "github.com/seed-ab6af24b/troupe/scgpt/compute"
 
-// WriteOutside queues a kernel that writes where no memory is.
-func WriteOutside(dev compute.Device) error {
+// TouchNothing queues a kernel that reads and writes where no memory is.
+func TouchNothing(dev compute.Device) error {
 	d := dev.(*device)
 	const nowhere = 256 // no driver maps the first page
 	return d.run(backgroundContext, func() error {

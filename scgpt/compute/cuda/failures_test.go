@@ -182,6 +182,7 @@ func TestFailingCalls(t *testing.T) {
 		{"cuModuleGetFunction", 500, "cuModuleGetFunction"},
 		{"cuFuncSetAttribute", 1, "cuFuncSetAttribute"},
 		{"cublasCreate", 1, "cublasCreate: Failed to initialize"}, // without a number in gorgonia.org/cu
+		{"cublasSetStream", 1, "cublasSetStream"},
 		{"cublasLtCreate", 1, "cublasLtCreate"},
 		{"cublasLtMatmulDescCreate", 3, "product 65536"},
 		{"cublasLtMatrixLayoutCreate", 3, "product 65536"},
@@ -212,7 +213,7 @@ func TestFailingCalls(t *testing.T) {
 }
 
 // childVariable makes TestFailureChild do its work, faultVariable makes a kernel
-// of it write outside of its memory.
+// of it touch what is no memory.
 const (
 	childVariable = "TROUPE_CUDA_CHILD"
 	faultVariable = "TROUPE_CUDA_FAULT"
@@ -283,7 +284,7 @@ func TestFailureChild(t *testing.T) {
 		return
 	}
 	if os.Getenv(faultVariable) != "" {
-		require.NoError(t, cuda.WriteOutside(dev))
+		require.NoError(t, cuda.TouchNothing(dev))
 	}
 	_, err = layer(dev)
 	var lost *compute.DeviceLostError

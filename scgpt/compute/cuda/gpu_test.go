@@ -17,7 +17,7 @@ func onGPU(t *testing.T) {
 	}
 }
 
-// A kernel that writes where it may not is an asynchronous fault: the call that
+// A kernel that reads and writes where it may not is an asynchronous fault: the call that
 // queued it succeeds, and the next one that waits hears of it.
 func TestLostGPU(t *testing.T) {
 	onGPU(t)

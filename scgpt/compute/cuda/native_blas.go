@@ -51,7 +51,7 @@ import (
 // setBLASStream and setDNNStream put the work of handles of gorgonia.org/cu,
 // which else goes to the default stream, on a stream.
 func setBLASStream(b *blas.Standard, stream cu.Stream) int {
-	// The handle is the struct's first field, as it is of the next one.
+	// In version 0.9.6 the handle is the struct's first field, as in the next one.
 	return int(C.troupe_blas_stream(*(*unsafe.Pointer)(unsafe.Pointer(b)), unsafe.Pointer(stream.C())))
 }
 
@@ -107,8 +107,12 @@ func destroyDescriptor(t *cudnn.TensorDescriptor) int {
 
 func dnnVersion() string {
 	v := int(C.troupe_dnn_version())
-	// From 10000·major + 100·minor + patch, since version 9.
-	return fmt.Sprintf("%d.%d.%d", v/10000, v/100%100, v%100)
+	// 10000·major + 100·minor + patch since version 9, 1000·major before.
+	major := 10000
+	if v < major {
+		major = 1000
+	}
+	return fmt.Sprintf("%d.%d.%d", v/major, v%major/100, v%100)
 }
 
 // onDevice is an address on the GPU as gorgonia.org/cu's cuDNN takes it.

@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"errors"
 	"time"
 
 	"gorgonia.org/cu"
@@ -14,7 +15,9 @@ type OpTime struct {
 	Time  time.Duration
 }
 
-// Profile says what the GPU did between StartProfile and StopProfile.
+// Profile says what the GPU did between StartProfile and StopProfile. An operation
+// lasts from when the GPU comes to it until it is done: where it waits for the
+// host in between, to copy ids for instance, that counts as its own.
 type Profile struct {
 	// Ops are the operations, by kind.
 	Ops map[string]OpTime
@@ -70,8 +73,12 @@ func (d *device) StartProfile() error {
 		if err != nil {
 			return d.check(err, "cuEventCreate")
 		}
-		d.profile.begin, d.profile.on = &begin, true
-		return d.check(begin.Record(d.stream), "cuEventRecord")
+		d.profile.begin = &begin
+		if err := d.check(begin.Record(d.stream), "cuEventRecord"); err != nil {
+			return err
+		}
+		d.profile.on = true
+		return nil
 	})
 }
 
@@ -145,20 +152,24 @@ func (d *core) timed(op string, f func() error) error {
 	if !d.profile.on {
 		return f()
 	}
-	m := mark{op: op}
-	var err error
-	if m.from, err = cu.MakeEvent(cu.DefaultEvent); err != nil {
+	from, err := cu.MakeEvent(cu.DefaultEvent)
+	if err != nil {
 		return d.check(err, "cuEventCreate")
 	}
-	if m.to, err = cu.MakeEvent(cu.DefaultEvent); err != nil {
-		return d.check(err, "cuEventCreate")
+	to, err := cu.MakeEvent(cu.DefaultEvent)
+	if err != nil {
+		return errors.Join(d.check(err, "cuEventCreate"), d.check(cu.DestroyEvent(&from), "cuEventDestroy"))
 	}
-	d.profile.marks = append(d.profile.marks, m)
-	if err := d.check(m.from.Record(d.stream), "cuEventRecord"); err != nil {
-		return err
+	err = d.check(from.Record(d.stream), "cuEventRecord")
+	if err == nil {
+		err = f()
 	}
-	if err := f(); err != nil {
-		return err
+	if err == nil {
+		err = d.check(to.Record(d.stream), "cuEventRecord")
 	}
-	return d.check(m.to.Record(d.stream), "cuEventRecord")
+	if err != nil {
+		return errors.Join(err, d.check(cu.DestroyEvent(&from), "cuEventDestroy"), d.check(cu.DestroyEvent(&to), "cuEventDestroy"))
+	}
+	d.profile.marks = append(d.profile.marks, mark{op, from, to})
+	return nil
 }

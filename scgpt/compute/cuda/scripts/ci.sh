@@ -14,6 +14,7 @@ cache=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/troupe/cuda-ci}
 mkdir -p "$cache"
 cd "$module"
 export TROUPE_CUDA_CACHE=$cache/ptx
+unset CI_DEVICE_OPTIONS
 
 say() { printf -- '-- cuda: %s (%d s)\n' "$1" $((SECONDS - began)); }
 
@@ -22,7 +23,7 @@ say() { printf -- '-- cuda: %s (%d s)\n' "$1" $((SECONDS - began)); }
 on_simulation() {
 	local toolkit=$1 libraries=$2
 	shift 2
-	LD_LIBRARY_PATH=$libraries:$cache/toolkit-$toolkit/lib TROUPE_CUDA_DEVICE=cuda:0,rows=16,arena=off${OPTIONS:-} \
+	LD_LIBRARY_PATH=$libraries:$cache/toolkit-$toolkit/lib TROUPE_CUDA_DEVICE=cuda:0,rows=16,arena=off${CI_DEVICE_OPTIONS:-} \
 		TROUPE_PTXAS=$cache/toolkit-$toolkit/bin/ptxas "$cache/cuda-$toolkit.test" -test.timeout 10m "$@"
 }
 
@@ -42,7 +43,7 @@ for toolkit in 13 12 12-cudnn8; do
 	say "simulation built"
 	began=$SECONDS
 	if [ $toolkit = 12-cudnn8 ]; then
-		OPTIONS=,attention=cublas on_simulation $toolkit "$cache/simulation-$toolkit" -test.run 'TestDescribe|TestConformance/.*/(Attention|Linear)'
+		CI_DEVICE_OPTIONS=,attention=cublas on_simulation $toolkit "$cache/simulation-$toolkit" -test.run 'TestDescribe|TestConformance/.*/(Attention|Linear)'
 		say "attention by cuDNN's softmax"
 	else
 		on_simulation $toolkit "$cache/simulation-$toolkit" -test.run 'TestKernelsCompile|TestInstructions'

@@ -5,7 +5,8 @@
 #   - an analysis of cells.h5ad with a full-size model of random weights, once in
 #     peace and once while its CUDA worker is killed again and again: both must be
 #     the same bytes.
-# DEVICE, PRECISIONS and MODEL (a folder of one model) choose others.
+# DEVICE, PRECISIONS and MODEL (a folder of one model) choose others, SHARD the cells
+# of a shard (100), EVERY the seconds between two kills (4).
 set -euo pipefail
 bin=$(cd "$1" && pwd)
 mkdir -p "$2"
@@ -21,7 +22,7 @@ for precision in ${PRECISIONS-fp32 tf32 bf16}; do
 	grep -i accuracy "$out/demo_$precision.txt" | head -1
 done
 
-model=${MODEL:-$out/models/full}
+model=$(realpath -m "${MODEL:-$out/models/full}")
 if [ -z "${MODEL:-}" ]; then
 	mkdir -p "$model"
 	"$bin/bench" -precisions '' -keep-model "$model" -vocab "$bin/vocab.json"
@@ -30,21 +31,26 @@ cp "$bin/cells.h5ad" "$out/cells.h5ad"
 cd "$out"
 export TEMPORAL_ADDRESS=localhost:7733
 processes=()
-trap 'kill "${processes[@]}" 2>/dev/null; wait' EXIT
+trap 'kill "${processes[@]}" 2>/dev/null || true; wait' EXIT
 "$bin/scgpt" server --port 7733 --ui-port 7734 >server.txt 2>&1 &
 processes+=($!)
 "$bin/scgpt" worker --agents scgpt --device "$device" --models "$(dirname "$model")" >worker.txt 2>&1 &
 processes+=($!)
 
 for try in $(seq 100); do
-	"$bin/scgpt" list >list.txt 2>&1 && break
-	[ "$try" -lt 100 ] && sleep 0.1
+	kill -0 "${processes[0]}" && "$bin/scgpt" list >list.txt 2>&1 && break
+	if [ "$try" = 100 ]; then
+		tail -n 5 server.txt worker.txt >&2
+		echo 'the server does not answer' >&2
+		exit 1
+	fi
+	sleep 0.1
 done
 
-analyse() { # analyse NAME: seconds that it took
+analyse() { # analyse NAME: writes NAME.h5ad and prints the time that it took
 	local began id
 	began=$(date +%s%N)
-	id=$("$bin/scgpt" start --operation embed_cells --data cells.h5ad --out "$1.h5ad" --no-memo --no-report --shard-cells "${SHARD:-200}")
+	id=$("$bin/scgpt" start --operation embed_cells --data cells.h5ad --out "$1.h5ad" --no-memo --no-report --shard-cells "${SHARD:-100}")
 	"$bin/scgpt" result --wait "$id" >"$1.txt"
 	printf '%s: %d ms\n' "$1" $((($(date +%s%N) - began) / 1000000))
 }
@@ -53,8 +59,9 @@ analyse peace
 kills=0
 analyse killed &
 analysis=$!
-while sleep "${EVERY:-2}" && kill -0 $analysis 2>/dev/null; do
-	pkill -9 -f "^$TROUPE_CUDA_WORKER" && kills=$((kills + 1))
+processes+=($analysis)
+while sleep "${EVERY:-4}" && kill -0 $analysis 2>/dev/null; do
+	pkill -9 -P "${processes[1]}" && kills=$((kills + 1))
 done
 wait $analysis
 echo "killed the CUDA worker $kills times"

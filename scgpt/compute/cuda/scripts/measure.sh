@@ -59,8 +59,8 @@ if wanted sanitizer; then
 			step 120 "sanitizer_$name" env TROUPE_CUDA_DEVICE="$device,arena=off" \
 				"$sanitizer" --error-exitcode 9 "$@" "$bin/cuda.test" -test.v -test.run "$tests"
 		}
-		# The small model's heads have 16 columns; attention of the suite has
-		# those of all kernels.
+		# The small model's heads have 16 columns; the suite has those of all
+		# kernels.
 		all='TestGoldens/(fp32|tf32|bf16)/(attention|gene_embeddings|pooling)|TestConformance/(fp32|tf32|bf16)/Attention$'
 		sanitize memcheck cuda:0 "$all" --tool memcheck
 		sanitize memcheck_mma cuda:0,attention=mma 'TestConformance/bf16/Attention$' --tool memcheck

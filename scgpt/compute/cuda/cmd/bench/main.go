@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,9 +35,9 @@ import (
 
 type settings struct {
 	device, precisions, lengths, lengthsFile, file, vocab, keep string
-	seconds                                               float64
-	inFlight                                              int
-	profile                                               bool
+	seconds                                                     float64
+	inFlight                                                    int
+	profile                                                     bool
 }
 
 func main() {
@@ -47,7 +48,7 @@ func main() {
 	flag.StringVar(&s.lengthsFile, "lengths-file", "", "JSON list with the tokens of the cells of a file")
 	flag.StringVar(&s.file, "file", "", "an .h5ad file to embed")
 	flag.StringVar(&s.vocab, "vocab", "", "vocab.json of that file's model")
-	flag.StringVar(&s.keep, "keep-model", "", "an empty folder to leave the random model in")
+	flag.StringVar(&s.keep, "keep-model", "", "folder to write the random model to, and leave it there")
 	flag.Float64Var(&s.seconds, "seconds", 2, "how long each measurement takes")
 	flag.IntVar(&s.inFlight, "in-flight", 2, "forward passes at a time")
 	flag.BoolVar(&s.profile, "profile", true, "also measure each operation")
@@ -255,7 +256,7 @@ func forward(s settings, m *model.Model, dev compute.Device, shape checkpointtes
 			for i, ok := take(); ok; i, ok = take() {
 				if _, err := m.Forward(ctx, batches[i], model.Options{}); err != nil {
 					mu.Lock()
-					first = err
+					first = cmp.Or(first, err)
 					mu.Unlock()
 					return
 				}
