@@ -29,9 +29,10 @@ func TestFaultCrashes(t *testing.T) {
 	})
 	require.NoError(t, reg.Register(risky, registry.Process(registry.ProcessOptions{
 		Args: []string{}, Output: silentOutput{}, MemoryLimit: 1 << 30,
-		// Who runs wild leaves the processors to the others, and does not run for long.
+		// Who runs wild leaves the processors to the others, takes one at most, and
+		// does not run for long.
 		Idle: true, OverdueTimeout: 100 * time.Millisecond,
-		Env: []string{childAgent + "=" + risky.Name(), childStartToClose + "=4s", "TEMPORAL_ADDRESS=" + hostPort},
+		Env: []string{childAgent + "=" + risky.Name(), childStartToClose + "=4s", "TEMPORAL_ADDRESS=" + hostPort, "GOMAXPROCS=1"},
 	})))
 	require.NoError(t, reg.Register(calm))
 	stop := run(t, reg)
