@@ -8,43 +8,55 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/internal/kernel"
 )
 
-// A search may look at its references through bfloat16 first: products take half of
-// the time there or less, and though they are off by more, they rule out most. What
-// they leave is compared by its distance, or, where they leave much, by products
-// in float32. The error is in proportion to the rows' lengths, so that a mean
-// is subtracted from all rows: embeddings of cells have much in common.
+// A search may look at its references through bfloat16 first: products take little
+// more than half of the time there, or less, and though they are off by more, they
+// rule out most. What they leave is compared by its distance, or, where they leave
+// much, by products in float32. The error is in proportion to the rows' lengths, so
+// that a mean is subtracted from all rows: embeddings of cells have much in common.
 
 // coarseUnit is by how much a factor's centring and rounding can change it: half a
 // unit of the eight bits of bfloat16, with room for errors of the second order.
 const coarseUnit = 0x1.02p-8
+
+// leftPart is the part of a product's pairs that may be left, 1/leftPart: to compare
+// these by their distance takes half the time of the product in float32. A query
+// whose k nearest are among n references must leave k of n of the next ones, so
+// that it is of no use before leftPart·k.
+const leftPart = 64
+
+// coarseQueries and coarseTiles are how many queries, and how many tiles of
+// references beyond leftPart·k, make up for preparing the references.
+const coarseQueries, coarseTiles = 64, 8
 
 // coarseSet returns the kernels to look through first, nil where that would not be
 // faster. It measures: there are processors whose bfloat16 products take twice
 // the time of those in float32. The result does not depend on it.
 var coarseSet = sync.OnceValue(func() *kernel.Set {
 	sets := kernel.Sets()
-	fine := productTime(sets[0])
 	for _, set := range sets {
-		if set.Precision == "bf16" && productTime(set) < fine*3/4 {
+		if set.Precision == "bf16" && productTime(set) < productTime(sets[0])*5/8 {
 			return set
 		}
 	}
 	return nil
 })
 
-// productTime measures a product of some rows and a panel.
+// productTime measures products of some rows and a panel, for a column.
 func productTime(set *kernel.Set) time.Duration {
-	const cols, rounds = 512, 16
+	// Enough products that a coarse clock tells them apart.
+	const cols, products, rounds = 512, 64, 3
 	words := set.Words(cols)
 	rows, panel := make([]float32, queryTile*words), make([]float32, words*set.NR)
-	products := make([]float32, queryTile*set.NR)
+	out := make([]float32, queryTile*set.NR)
 	best := time.Duration(math.MaxInt64)
 	for range rounds {
 		start := time.Now()
-		set.Gemm(queryTile, words, rows, words, panel, products, set.NR, nil, 0)
+		for range products {
+			set.Gemm(queryTile, words, rows, words, panel, out, set.NR, nil, 0)
+		}
 		best = min(best, time.Since(start))
 	}
-	return best
+	return best / time.Duration(set.NR)
 }
 
 // coarse is what all goroutines of a search share of that.
@@ -55,9 +67,13 @@ type coarse struct {
 	querySquares, refSquares []float64
 }
 
-func newCoarse(set *kernel.Set, queries, refs Matrix) *coarse {
+// newCoarse returns nil for searches that are too small for it.
+func newCoarse(set *kernel.Set, queries, refs Matrix, k, threads int) *coarse {
+	if set == nil || queries.Rows < coarseQueries || refs.Rows/leftPart < k || refs.Rows-leftPart*k < coarseTiles*referenceTile {
+		return nil
+	}
 	c := &coarse{set: set, mean: refs.mean()}
-	c.querySquares, c.refSquares = queries.squaresFrom(c.mean), refs.squaresFrom(c.mean)
+	c.querySquares, c.refSquares = queries.squaresFrom(c.mean, threads), refs.squaresFrom(c.mean, threads)
 	return c
 }
 
@@ -82,11 +98,18 @@ func (m Matrix) mean() []float32 {
 }
 
 // squaresFrom returns the squared distance of each row from a vector.
-func (m Matrix) squaresFrom(mean []float32) []float64 {
+func (m Matrix) squaresFrom(mean []float32, threads int) []float64 {
 	squares := make([]float64, m.Rows)
-	for i := range squares {
-		squares[i] = squaredDistance(m.Row(i), mean)
+	part := (m.Rows-1)/threads + 1
+	var workers sync.WaitGroup
+	for from := 0; from < m.Rows; from += part {
+		workers.Go(func() {
+			for i := from; i < min(from+part, m.Rows); i++ {
+				squares[i] = squaredDistance(m.Row(i), mean)
+			}
+		})
 	}
+	workers.Wait()
 	return squares
 }
 
@@ -171,17 +194,13 @@ func (c *coarseWorker) multiply(at, queries, n int) (width int) {
 // tile left too much.
 func (c *coarseWorker) learn(products, left int) {
 	const longestPause = 63
-	if 2*left <= products {
+	if 4*left <= products {
 		c.lastPause = 0
 		return
 	}
 	c.lastPause = min(2*c.lastPause+1, longestPause)
 	c.pause = c.lastPause
 }
-
-// leftPerProduct is how many pairs a product may leave: to compare them by
-// their distance takes half the time of the product in float32.
-const leftPerProduct = queryTile * referenceTile / 64
 
 // ruleOut offers the references first … last-1 to the queries from … to-1, of the
 // block that begins at a query, but for those that are too far. It does nothing
@@ -205,7 +224,7 @@ func (w *worker) ruleOut(block, from, to, first, last int) bool {
 			}
 		}
 	}
-	if left > leftPerProduct {
+	if left > (to-from)*n/leftPart {
 		return false
 	}
 	for q := from; q < to; q++ {

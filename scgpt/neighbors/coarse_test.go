@@ -3,6 +3,7 @@ package neighbors
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -53,44 +54,97 @@ func TestCoarseLeavesTheResultAsItIs(t *testing.T) {
 	if len(bf16Sets()) == 0 {
 		t.Skip("this processor has no products of bfloat16 that these kernels use")
 	}
-	sparse := grouped(3, 2000, 40, 0, 1)
+	sparse := grouped(3, 3000, 40, 0, 1)
 	for i := range sparse.Data {
 		if i%3 != 0 {
 			sparse.Data[i] = 0
 		}
 	}
-	huge := grouped(5, 1500, 40, 0, 1)
+	wide := grouped(4, 2200, 1100, 0, 0.5)
+	for i := range wide.Data {
+		if i%1100%40 != 0 {
+			wide.Data[i] = 0
+		}
+	}
+	huge := grouped(5, 3000, 40, 0, 1)
 	huge.Data[77*40+3], huge.Data[900*40+7] = 1.5e38, -1.5e38
-	for name, refs := range map[string]Matrix{
-		"groups":         grouped(1, 3000, 96, 0, 0.5),
-		"an offset":      grouped(1, 3000, 96, 100, 0.5),
-		"close together": grouped(1, 3000, 96, 1, 1e-4),
-		"all the same":   grouped(1, 1000, 96, 1, 0),
-		"tiny":           scaled(grouped(1, 2000, 96, 0, 0.5), 1e-38),
-		"smaller":        scaled(grouped(1, 2000, 96, 0, 0.5), 1e-42),
-		"large":          scaled(grouped(1, 2000, 96, 0, 0.5), 1e18),
-		"very large":     scaled(grouped(1, 2000, 96, 0, 0.5), 5e36),
-		"zeros":          sparse,
-		"huge values":    huge,
-		"one column":     grouped(1, 3000, 1, 0, 0.5),
-		"many columns":   grouped(1, 500, 1300, 0, 0.5),
-		"an odd number":  grouped(1, 777, 31, 0, 0.5),
-		"a large offset": scaled(grouped(1, 1000, 8, 3, 0.5), 1e37),
+	for name, c := range map[string]struct {
+		refs     Matrix
+		rulesOut bool // else float32 does it all, for want of differences or of range
+	}{
+		"groups":         {grouped(1, 3000, 96, 0, 0.5), true},
+		"an offset":      {grouped(1, 3000, 96, 100, 0.5), true},
+		"large":          {scaled(grouped(1, 3000, 96, 0, 0.5), 1e18), true},
+		"small":          {scaled(grouped(1, 3000, 96, 0, 0.5), 1e-12), true},
+		"zeros":          {sparse, true},
+		"many columns":   {wide, true},
+		"an odd number":  {grouped(1, 2777, 31, 0, 0.5), true},
+		"close together": {grouped(1, 3000, 96, 1, 1e-4), false},
+		"all the same":   {grouped(1, 3000, 96, 1, 0), false},
+		"tiny":           {scaled(grouped(1, 3000, 96, 0, 0.5), 1e-38), false},
+		"smaller":        {scaled(grouped(1, 3000, 96, 0, 0.5), 1e-42), false},
+		"very large":     {scaled(grouped(1, 3000, 96, 0, 0.5), 5e36), false},
+		"huge values":    {huge, false},
+		"one column":     {grouped(1, 3000, 1, 0, 0.5), false},
+		"a large offset": {scaled(grouped(1, 3000, 8, 3, 0.5), 1e37), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			refs := c.refs
 			queries := Matrix{Data: refs.Data[:refs.Cols*211], Rows: 211, Cols: refs.Cols}
-			for _, opts := range []Options{{Threads: 1}, {Threads: 3}} {
-				want, err := searchWith(t.Context(), kernel.Generic, nil, queries, refs, 9, opts)
-				require.NoError(t, err)
+			want, err := searchWith(t.Context(), kernel.Generic, nil, queries, refs, 9, Options{})
+			require.NoError(t, err)
+			for _, threads := range []int{1, 3} {
 				for _, set := range bf16Sets() {
-					got, err := searchWith(t.Context(), kernel.Sets()[0], set, queries, refs, 9, opts)
+					fineSet, fine := counting(kernel.Sets()[0])
+					got, err := searchWith(t.Context(), fineSet, set, queries, refs, 9, Options{Threads: threads})
 					require.NoError(t, err)
 					require.Equal(t, want, got, set.Name)
+					all := int64(queries.Rows * ((refs.Rows-1)/fineSet.NR + 1) * ((refs.Cols-1)/depth + 1))
+					if c.rulesOut {
+						require.Less(t, fine.Load(), all*9/10, set.Name)
+					}
 				}
 			}
 		})
 	}
+}
+
+// A query that is rounded by half a unit, the most that there is, finds the reference
+// that is its equal behind one that is a little off.
+func TestCoarseAllowsForTheWorstRounding(t *testing.T) {
+	t.Parallel()
+	const x, rows, found = 1 + 0x1p-8, 4096, 2000 // x lies between two numbers of bfloat16
+	refs := Matrix{Data: make([]float32, rows), Rows: rows, Cols: 1}
+	for i := range refs.Data {
+		refs.Data[i] = 0.9
+		if i%2 > 0 {
+			refs.Data[i] = -0.9
+		}
+	}
+	refs.Data[1], refs.Data[found] = x+0.03, x
+	// The mean is that of each fourth row: 0.9, whose opposite are these.
+	for i := 4; i < rows; i += 8 {
+		if i != found {
+			refs.Data[i] = -0.9
+		}
+	}
+	queries := Matrix{Data: slices.Repeat([]float32{x}, coarseQueries), Rows: coarseQueries, Cols: 1}
+	for _, set := range bf16Sets() {
+		got, err := searchWith(t.Context(), kernel.Sets()[0], set, queries, refs, 1, Options{Threads: 1})
+		require.NoError(t, err)
+		require.EqualValues(t, found, got.Indices[0], set.Name)
+	}
+}
+
+// counting returns a set that counts the rows that its products have.
+func counting(set *kernel.Set) (*kernel.Set, *atomic.Int64) {
+	counted, n := *set, new(atomic.Int64)
+	counted.Gemm = func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags kernel.Flags) {
+		n.Add(int64(m))
+		set.Gemm(m, k, a, lda, b, c, ldc, bias, flags)
+	}
+	return &counted, n
 }
 
 // It rules out most where rows can be told apart, and is soon left alone where not.
@@ -98,14 +152,6 @@ func TestCoarseRulesOut(t *testing.T) {
 	t.Parallel()
 	if len(bf16Sets()) == 0 {
 		t.Skip("this processor has no products of bfloat16 that these kernels use")
-	}
-	counting := func(set *kernel.Set) (*kernel.Set, *atomic.Int64) {
-		counted, n := *set, new(atomic.Int64)
-		counted.Gemm = func(m, k int, a []float32, lda int, b []float32, c []float32, ldc int, bias []float32, flags kernel.Flags) {
-			n.Add(int64(m))
-			set.Gemm(m, k, a, lda, b, c, ldc, bias, flags)
-		}
-		return &counted, n
 	}
 	for _, c := range []struct {
 		name             string
@@ -142,6 +188,9 @@ func BenchmarkCoarse(b *testing.B) {
 		refs := grouped(1, 20_000, 512, c.offset/math.Sqrt(512), c.spread)
 		queries := Matrix{Data: refs.Data[:512*2000], Rows: 2000, Cols: 512}
 		for name, set := range map[string]*kernel.Set{"fp32": nil, "first bf16": coarseSet()} {
+			if name != "fp32" && set == nil {
+				continue
+			}
 			b.Run(c.name+"/"+name, func(b *testing.B) {
 				for b.Loop() {
 					if _, err := searchWith(b.Context(), kernel.Sets()[0], set, queries, refs, 10, Options{}); err != nil {

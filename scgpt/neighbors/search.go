@@ -1,6 +1,7 @@
 package neighbors
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"runtime"
@@ -66,7 +67,7 @@ const (
 // processor.
 //
 // Beside the result, memory is 16 bytes per row, and per thread 4,100·Cols +
-// 16,384·k bytes and little more. Time is proportional to queries.Rows·refs.Rows·Cols.
+// 16,384·k bytes and some 200 KB. Time is proportional to queries.Rows·refs.Rows·Cols.
 // When ctx ends, Search returns its error within some milliseconds of work.
 //
 // Queries and references must have the same number of columns, and k must be
@@ -88,15 +89,14 @@ func searchWith(ctx context.Context, set, bf16 *kernel.Set, queries, refs Matrix
 	if math.Sqrt(longestQuery)+math.Sqrt(longestRef) > math.MaxFloat32 {
 		return nil, invalidf("queries and refs", "values too large: a distance can pass %g, the greatest number of 32 bits", math.MaxFloat32)
 	}
-	if bf16 != nil && refs.Rows > referenceTile {
-		s.coarse = newCoarse(bf16, queries, refs)
-	}
+	threads := cmp.Or(options.Threads, runtime.GOMAXPROCS(0))
+	s.bf16 = newCoarse(bf16, queries, refs, k, threads)
 	s.result = &Result{
 		K:         k,
 		Indices:   make([]int32, queries.Rows*k),
 		Distances: make([]float32, queries.Rows*k),
 	}
-	if err := s.run(ctx, options.Threads); err != nil {
+	if err := s.run(ctx, threads); err != nil {
 		return nil, err
 	}
 	return s.result, nil
@@ -136,7 +136,7 @@ type search struct {
 	set                      *kernel.Set
 	queries, refs            Matrix
 	querySquares, refSquares []float64
-	coarse                   *coarse // nil to do without
+	bf16                     *coarse // nil to do without
 	k                        int
 	excludeSelf              bool
 	result                   *Result
@@ -144,9 +144,6 @@ type search struct {
 
 // run hands blocks of queries to goroutines.
 func (s *search) run(ctx context.Context, threads int) error {
-	if threads == 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
 	// Blocks of equal size, as many as threads or a multiple of that.
 	blocksWanted := ((s.queries.Rows-1)/queryBlock/threads + 1) * threads
 	block := (s.queries.Rows-1)/blocksWanted + 1
@@ -191,8 +188,8 @@ func newWorker(s *search, block int) *worker {
 		halves:   make([]float32, width),
 		products: make([]float32, min(queryTile, block)*width),
 	}
-	if s.coarse != nil {
-		w.coarse = newCoarseWorker(s.coarse, block, s.refs)
+	if s.bf16 != nil {
+		w.coarse = newCoarseWorker(s.bf16, block, s.refs)
 	}
 	heaps := make([]candidate, block*s.k)
 	for i := range w.nearest {
@@ -215,12 +212,13 @@ func (w *worker) block(ctx context.Context, from, to int) {
 			return
 		}
 		last := min(first+referenceTile, w.refs.Rows)
-		look := w.coarse != nil && w.coarse.pause == 0
-		switch {
-		case look:
-			w.coarse.pack(w.refs, first, last)
-		case w.coarse != nil:
+		look := w.coarse != nil && first >= leftPart*w.k
+		if look && w.coarse.pause > 0 {
 			w.coarse.pause--
+			look = false
+		}
+		if look {
+			w.coarse.pack(w.refs, first, last)
 		}
 		products, left := 0, 0
 		var longest float64
@@ -312,7 +310,8 @@ func (w *worker) offer(q, first int, products []float32, limit float32, query, l
 // limit returns the least q·r - |r|²/2, as computed, that a reference of at
 // most the given squared length can have and still be nearer than the farthest
 // in h. It is -Inf while h has room. unit is by how much factors are off, in
-// proportion to themselves: 0, or coarseUnit for bfloat16.
+// proportion to themselves: 0; or coarseUnit for bfloat16, where rows and squared
+// lengths are those less the mean.
 func (w *worker) limit(h nearest, query, longest, unit float64) float32 {
 	lowest := float32(math.Inf(-1))
 	if len(h) < w.k {
