@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -69,7 +70,7 @@ func OpenWith(dir string, o Options) (*Checkpoint, error) {
 	}
 	c := &Checkpoint{dir: dir}
 	if c.args, err = readArgs(dir); err != nil {
-		return nil, err
+		return nil, noModel(dir, err)
 	}
 	if c.vocab, err = readVocab(dir, c.args.PadToken); err != nil {
 		return nil, err
@@ -82,6 +83,26 @@ func OpenWith(dir string, o Options) (*Checkpoint, error) {
 	}
 	c.fingerprint = sync.OnceValue(c.computeFingerprint)
 	return c, nil
+}
+
+// noModel adds to the error of a folder without args.json what a model is, and those
+// of its folders that may be one.
+func noModel(dir string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	const most = 5
+	var models []string
+	// A pattern that is none finds nothing.
+	found, _ := filepath.Glob(filepath.Join(dir, "*", "args.json"))
+	for _, path := range found[:min(most, len(found))] {
+		models = append(models, filepath.Base(filepath.Dir(path)))
+	}
+	hint := ""
+	if len(models) > 0 {
+		hint = fmt.Sprintf("; its folders %q may be models", models)
+	}
+	return fmt.Errorf("%w: a model is a folder with args.json, vocab.json and weights%s", err, hint)
 }
 
 // complete checks the weights and reads the labels, which need the number of

@@ -2,6 +2,7 @@ package checkpoint_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -422,6 +423,9 @@ func TestMissing(t *testing.T) {
 		require.ErrorContains(t, err, name)
 	}
 	dir := newFolder().write(t)
+	_, err = checkpoint.Open(filepath.Dir(dir))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, fmt.Sprintf("%q] may be models", filepath.Base(dir)))
 	_, err = checkpoint.OpenWith(dir, checkpoint.Options{Weights: filepath.Join(dir, "none.pt")})
 	require.ErrorIs(t, err, fs.ErrNotExist)
 
