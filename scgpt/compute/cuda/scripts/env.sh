@@ -12,6 +12,14 @@
 set -euo pipefail
 compat=$(cd "$(dirname "$0")/../compat/include" && pwd)
 
+if [ -n "${TROUPE_CUDA_TOOLKIT:-}" ]; then
+	if [ ! -d "$TROUPE_CUDA_TOOLKIT" ]; then
+		echo "TROUPE_CUDA_TOOLKIT is $TROUPE_CUDA_TOOLKIT, which is no folder" >&2
+		exit 1
+	fi
+	TROUPE_CUDA_TOOLKIT=$(cd "$TROUPE_CUDA_TOOLKIT" && pwd)
+fi
+
 roots=()
 add() { # add FOLDER…: those that exist
 	local root

@@ -14,6 +14,10 @@
 #
 # PARTS="suite sanitizer speed file torch job" chooses; each program has a time limit.
 set -u
+if [ $# != 2 ] || [ ! -x "$1/bench" ] || [ ! -x "$1/cuda.test" ]; then
+	echo "usage: $0 BIN OUT, with the programs bench and cuda.test in BIN" >&2
+	exit 2
+fi
 bin=$(cd "$1" && pwd)
 mkdir -p "$2"
 out=$(cd "$2" && pwd)
