@@ -100,7 +100,8 @@ func (m Matrix) mean() []float32 {
 // squaresFrom returns the squared distance of each row from a vector.
 func (m Matrix) squaresFrom(mean []float32, threads int) []float64 {
 	squares := make([]float64, m.Rows)
-	part := (m.Rows-1)/threads + 1
+	const least = 1024 // rows that are worth a goroutine
+	part := max(least, (m.Rows-1)/threads+1)
 	var workers sync.WaitGroup
 	for from := 0; from < m.Rows; from += part {
 		workers.Go(func() {
@@ -174,22 +175,6 @@ func (c *coarseWorker) pack(refs Matrix, first, last int) {
 	}
 }
 
-// multiply is worker.multiply for queries that lie at a place in the block.
-func (c *coarseWorker) multiply(at, queries, n int) (width int) {
-	nr, words := c.set.NR, c.set.Words(len(c.mean))
-	width = (n + nr - 1) / nr * nr
-	for j := 0; j < width; j += nr {
-		for k := 0; k < words; k += depth {
-			var flags kernel.Flags
-			if k > 0 {
-				flags = kernel.Accumulate
-			}
-			c.set.Gemm(queries, min(depth, words-k), c.queries[at*c.stride+k:], c.stride, c.tile[j*words+k*nr:], c.products[j:], width, c.halves[j:], flags)
-		}
-	}
-	return width
-}
-
 // learn decides for how long to do without, after as many of the products of a
 // tile left too much.
 func (c *coarseWorker) learn(products, left int) {
@@ -207,7 +192,7 @@ func (c *coarseWorker) learn(products, left int) {
 // and returns false where too many are left.
 func (w *worker) ruleOut(block, from, to, first, last int) bool {
 	c, n := w.coarse, last-first
-	width := c.multiply(from-block, to-from, n)
+	width := multiply(c.set, to-from, c.set.Words(w.refs.Cols), c.queries[(from-block)*c.stride:], c.stride, c.tile, c.halves, c.products, n)
 	var limits [queryTile]float32
 	left := 0
 	row := func(q int) []float32 { return c.products[(q-from)*width : (q-from)*width+n] }

@@ -258,18 +258,18 @@ func (w *worker) pack(first, last int) (longest float64) {
 // depth cuts the sums of products, so that a panel of the tile stays near.
 const depth = 512
 
-// multiply sets products to q·r - |r|²/2 for the queries from … to-1 and n
-// references of the tile, and returns the length of a row.
-func (w *worker) multiply(from, to, n int) int {
-	d, nr := w.queries.Cols, w.set.NR
-	width := (n + nr - 1) / nr * nr
+// multiply sets products to q·r - |r|²/2 for some queries, rows of words that lie
+// ld apart, and n references of a tile, and returns the length of a row.
+func multiply(set *kernel.Set, queries, words int, rows []float32, ld int, tile, halves, products []float32, n int) (width int) {
+	nr := set.NR
+	width = (n + nr - 1) / nr * nr
 	for j := 0; j < width; j += nr {
-		for k := 0; k < d; k += depth {
+		for k := 0; k < words; k += depth {
 			var flags kernel.Flags
 			if k > 0 {
 				flags = kernel.Accumulate
 			}
-			w.set.Gemm(to-from, min(depth, d-k), w.queries.Data[from*d+k:], d, w.tile[j*d+k*nr:], w.products[j:], width, w.halves[j:], flags)
+			set.Gemm(queries, min(depth, words-k), rows[k:], ld, tile[j*words+k*nr:], products[j:], width, halves[j:], flags)
 		}
 	}
 	return width
@@ -278,7 +278,8 @@ func (w *worker) multiply(from, to, n int) int {
 // compare offers the references first … last-1 to the queries from … to-1.
 func (w *worker) compare(from, to, first, last int, longest float64, nearest []nearest) {
 	n := last - first
-	width := w.multiply(from, to, n)
+	d := w.queries.Cols
+	width := multiply(w.set, to-from, d, w.queries.Data[from*d:], d, w.tile, w.halves, w.products, n)
 	for q := from; q < to; q++ {
 		h := &nearest[q-from]
 		limit := w.limit(*h, w.querySquares[q], longest, 0)
