@@ -10,7 +10,7 @@
 // [Device.Read] waits for the numbers.
 //
 // Beside what all devices do, one may implement [LayerStarter], [LayerFinisher],
-// [InputAttender], [Projector], [Sequencer], [Sharer] or [Describer]; the model
+// [PairUploader], [InputAttender], [Projector], [Sequencer], [Sharer] or [Describer]; the model
 // makes use of what is there.
 //
 // # Drivers
@@ -27,7 +27,8 @@
 //
 // # Same bytes
 //
-// On one [Device.Class] a row of a result depends on its own inputs only: a
+// On one [Device.Class] a row of a result depends on its own inputs only, or, with
+// the weights of a [PairUploader], on those of its cell: a
 // cell gives the same bytes alone, in any batch, at any place in it, with any
 // number of threads. Classes differ from one another in the last bits; record
 // the class beside results that must be comparable bit by bit.

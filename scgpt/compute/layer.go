@@ -6,8 +6,9 @@ import "context"
 // transformer layer with the projection before it as one operation.
 type LayerStarter interface {
 	// StartLayer sets attended (n × d) to the self-attention of h (n × any) as
-	// Attention gives it for Linear(h, qkv), with the same bytes. qkv has 3·d
-	// outputs; attended is not h.
+	// Attention gives it for Linear(h, qkv), with the same bytes unless the
+	// weights are those of a [PairUploader]. qkv has 3·d outputs; attended is
+	// not h.
 	StartLayer(ctx context.Context, attended, h Tensor, qkv Linear, cells Layout, heads int) error
 }
 
@@ -41,9 +42,21 @@ type LayerFinisher interface {
 	//	h = LayerNorm(h + Out(attended))
 	//	h = LayerNorm(h + Down(ReLU(Up(h))))
 	//
-	// and gives it the bytes that Linear and AddLayerNorm would. attended has n
-	// rows, as wide as Out takes them, and is not h.
-	FinishLayer(ctx context.Context, h, attended Tensor, l LayerTail) error
+	// and gives it the bytes that Linear and AddLayerNorm would, unless the three
+	// weights are those of a [PairUploader] and cells is not nil. attended has n
+	// rows, as wide as Out takes them, and is not h. cells says which rows belong
+	// together; nil: none do.
+	FinishLayer(ctx context.Context, h, attended Tensor, cells Layout, l LayerTail) error
+}
+
+// PairUploader is implemented by a [LayerStarter] and [LayerFinisher] that can
+// multiply the rows of a cell two by two with fewer operations than one by one.
+type PairUploader interface {
+	// UploadPaired is UploadMatrix for weights that StartLayer and FinishLayer may
+	// multiply by pairs of rows: with other last bits than Linear, which depend on
+	// nothing but the cell. The matrix may take twice the memory. For every other
+	// operation it is like any matrix.
+	UploadPaired(out, in int, data []float32) (Matrix, error)
 }
 
 // Linear is a linear layer: its weights and their bias.
@@ -60,7 +73,7 @@ type LayerTail struct {
 }
 
 // CheckFinishLayer holds the rules of FinishLayer.
-func CheckFinishLayer(h, attended Tensor, l LayerTail) error {
+func CheckFinishLayer(h, attended Tensor, cells Layout, l LayerTail) error {
 	const op = "FinishLayer"
 	switch {
 	case h == nil || attended == nil || l.Out.Weight == nil || l.Up.Weight == nil || l.Down.Weight == nil:
@@ -70,6 +83,9 @@ func CheckFinishLayer(h, attended Tensor, l LayerTail) error {
 	}
 	if h.Rows() != attended.Rows() {
 		return shapeErrorf(op, "destination has %d rows, source %d", h.Rows(), attended.Rows())
+	}
+	if cells != nil && cells.Tokens() != h.Rows() {
+		return shapeErrorf(op, "destination has %d rows, the layout %d tokens", h.Rows(), cells.Tokens())
 	}
 	d, hidden := h.Cols(), l.Up.Weight.Out()
 	for _, part := range []struct {

@@ -12,7 +12,9 @@ type Sharer interface {
 	// MapTensor and MapMatrix return a tensor or a matrix of such content, which
 	// is not copied: it must stay as it is until Free, and is never written.
 	// The device is fastest where content begins at a multiple of 64 bytes. A
-	// content of another length than the sizes ask for is a *ShapeError.
+	// content of another length than the sizes ask for is a *ShapeError; that of a
+	// matrix of UploadPaired may be longer than that of UploadMatrix, and gives one
+	// of its kind.
 	MapTensor(rows, cols int, content []float32) (Tensor, error)
 	MapMatrix(out, in int, content []float32) (Matrix, error)
 }

@@ -26,8 +26,8 @@ func foldAttention(l *loader, name string, a attentionWeights) *foldedAttention 
 	d, n := a.d, a.heads*a.d
 	queryBias, outBias := a.foldBiases()
 	f := &foldedAttention{
-		query: linear{Weight: l.shared(name+"folded_query", n, d, a.foldQuery), Bias: l.upload(1, n, queryBias)},
-		out:   linear{Weight: l.shared(name+"folded_out", d, n, a.foldOut), Bias: l.upload(1, d, outBias)},
+		query: linear{Weight: l.shared(name+"folded_query", n, d, l.dev.UploadMatrix, a.foldQuery), Bias: l.upload(1, n, queryBias)},
+		out:   linear{Weight: l.shared(name+"folded_out", d, n, l.dev.UploadMatrix, a.foldOut), Bias: l.upload(1, d, outBias)},
 	}
 	if l.err != nil {
 		return nil

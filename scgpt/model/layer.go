@@ -23,14 +23,23 @@ func loadLayer(l *loader, args checkpoint.Args, i int) layer {
 	d := args.EmbSize
 	name := fmt.Sprintf("transformer_encoder.layers.%d.", i)
 	var y layer
-	y.qkv = l.linear(name+"self_attn.Wqkv", 3*d, d)
-	y.out = l.linear(name+"self_attn.out_proj", d, d)
+	// Mostly, the first layer looks its queries, keys and values up, and the last
+	// runs for first tokens alone.
+	qkv, tail := l.linearOfCells, l.linearOfCells
+	switch i {
+	case args.NLayers - 1:
+		qkv, tail = l.linear, l.linear
+	case 0:
+		qkv = l.linear
+	}
+	y.qkv = qkv(name+"self_attn.Wqkv", 3*d, d)
+	y.out = tail(name+"self_attn.out_proj", d, d)
 	if i == args.NLayers-1 {
 		y.loadFirst(l, name, args)
 	}
 	y.norm1 = l.norm(name+"norm1", d)
-	y.ff1 = l.linear(name+"linear1", args.DHid, d)
-	y.ff2 = l.linear(name+"linear2", d, args.DHid)
+	y.ff1 = tail(name+"linear1", args.DHid, d)
+	y.ff2 = tail(name+"linear2", d, args.DHid)
 	y.norm2 = l.norm(name+"norm2", d)
 	return y
 }
@@ -91,13 +100,13 @@ func (y *layer) run(s *scope, h compute.Tensor, cells compute.Layout, heads int,
 		s.linearInto(w.qkv, h, y.qkv, compute.Identity)
 		y.attend(s, w.qkv, cells, heads, w)
 	}
-	y.finish(s, h, w, y.out)
+	y.finish(s, h, cells, w, y.out)
 }
 
 // runFrom is run where queries, keys and values are known.
 func (y *layer) runFrom(s *scope, qkv, h compute.Tensor, cells compute.Layout, heads int, w workspace) {
 	y.attend(s, qkv, cells, heads, w)
-	y.finish(s, h, w, y.out)
+	y.finish(s, h, cells, w, y.out)
 }
 
 func (y *layer) attend(s *scope, qkv compute.Tensor, cells compute.Layout, heads int, w workspace) {
@@ -121,15 +130,16 @@ func (y *layer) runFirst(s *scope, h compute.Tensor, cells compute.Layout, first
 		s.do(func() error { return s.dev.AttentionFirst(s.ctx, w.attended, q, kv, cells, heads) })
 	}
 	w.addSteps(s, n, d, y.ff1.Weight.Out())
-	y.finish(s, top, w, out)
+	y.finish(s, top, nil, w, out)
 	return top
 }
 
-// finish is what follows the attention: projection, norm, feed-forward, norm.
-func (y *layer) finish(s *scope, h compute.Tensor, w workspace, out linear) {
+// finish is what follows the attention: projection, norm, feed-forward, norm. cells
+// is nil where each row is of another cell.
+func (y *layer) finish(s *scope, h compute.Tensor, cells compute.Layout, w workspace, out linear) {
 	if f, ok := s.dev.(compute.LayerFinisher); ok {
 		tail := compute.LayerTail{Out: out, Up: y.ff1, Down: y.ff2, Norm1: y.norm1, Norm2: y.norm2}
-		s.do(func() error { return f.FinishLayer(s.ctx, h, w.attended, tail) })
+		s.do(func() error { return f.FinishLayer(s.ctx, h, w.attended, cells, tail) })
 		return
 	}
 	s.linearInto(w.projected, w.attended, out, compute.Identity)

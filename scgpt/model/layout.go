@@ -21,7 +21,7 @@ import (
 
 // layoutFormat changes whenever a device class packs weights, or the model folds
 // them, in another way.
-const layoutFormat = "1"
+const layoutFormat = "2"
 
 // Keys of a layout's metadata.
 const (
@@ -35,7 +35,8 @@ const (
 // large weights as a device of this class lays them out. The first call writes
 // it; it and all later ones, in whatever process, map it and so share its pages,
 // and what the page cache holds of them. The file is named for the checkpoint's
-// fingerprint and the class. It takes about as much as the checkpoint in float32.
+// fingerprint and the class. It takes about as much as the checkpoint in float32,
+// and what products of pairs of rows take besides ([compute.PairUploader]).
 //
 // A sum finds damage, after which the file is written anew; it is no protection
 // against whoever may write to the folder, which is to be trusted like that of the

@@ -180,7 +180,7 @@ func TestLayoutFormat(t *testing.T) {
 	require.NoError(t, err)
 	sum := mappedFrom(loaded).file.Metadata()[layoutSumKey]
 	require.NoError(t, loaded.Close())
-	require.Equal(t, "format 1, sum 6275f461", "format "+layoutFormat+", sum "+sum, "the two change together")
+	require.Equal(t, "format 2, sum 6275f461", "format "+layoutFormat+", sum "+sum, "the two change together")
 }
 
 // What writers that were killed have left goes after a while.

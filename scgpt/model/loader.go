@@ -109,17 +109,20 @@ func (l *loader) uploadMatrix(out, in int, data []float32) compute.Matrix {
 	return m
 }
 
+// uploadFunc is a device's UploadMatrix or UploadPaired.
+type uploadFunc func(out, in int, data []float32) (compute.Matrix, error)
+
 func (l *loader) vector(name string, n int) compute.Tensor {
 	return l.upload(1, n, l.host(name, n))
 }
 
 func (l *loader) matrix(name string, out, in int) compute.Matrix {
-	return l.shared(name, out, in, func() []float32 { return l.host(name, out, in) })
+	return l.shared(name, out, in, l.dev.UploadMatrix, func() []float32 { return l.host(name, out, in) })
 }
 
 // shared returns the matrix of some weights, which processes may share. What
-// weights returns is needed only where it is not laid out already.
-func (l *loader) shared(name string, out, in int, weights func() []float32) compute.Matrix {
+// weights returns is needed, and uploaded, only where it is not laid out already.
+func (l *loader) shared(name string, out, in int, upload uploadFunc, weights func() []float32) compute.Matrix {
 	if l.err != nil {
 		return nil
 	}
@@ -129,7 +132,7 @@ func (l *loader) shared(name string, out, in int, weights func() []float32) comp
 			return nil, l.err
 		}
 		defer l.discard(name)
-		return l.dev.UploadMatrix(out, in, data)
+		return upload(out, in, data)
 	})
 	if err != nil {
 		l.fail(err)
@@ -153,6 +156,19 @@ type linear = compute.Linear
 // linear loads name.Weight (out × in) and name.bias.
 func (l *loader) linear(name string, out, in int) linear {
 	return linear{Weight: l.matrix(name+".weight", out, in), Bias: l.vector(name+".bias", out)}
+}
+
+// linearOfCells is linear for what all tokens of a cell go through.
+func (l *loader) linearOfCells(name string, out, in int) linear {
+	upload := l.dev.UploadMatrix
+	if p, ok := l.dev.(compute.PairUploader); ok {
+		upload = p.UploadPaired
+	}
+	weight := name + ".weight"
+	return linear{
+		Weight: l.shared(weight, out, in, upload, func() []float32 { return l.host(weight, out, in) }),
+		Bias:   l.vector(name+".bias", out),
+	}
 }
 
 func (l *loader) norm(name string, n int) compute.Norm {

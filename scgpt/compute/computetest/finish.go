@@ -34,7 +34,7 @@ func testFinishLayer(t *testing.T, c Config) {
 			for name, l := range map[string]compute.LayerTail{"biased": tail, "unbiased": unbiased} {
 				x, attended := numbers(11, rows*d, 1), numbers(12, rows*wide, 1)
 				h, want, source := dev.upload(rows, d, x), dev.upload(rows, d, x), dev.upload(rows, wide, attended)
-				require.NoError(t, finisher.FinishLayer(dev.ctx, h, source, l))
+				require.NoError(t, finisher.FinishLayer(dev.ctx, h, source, nil, l))
 				step, mid := dev.tensor(rows, d), dev.tensor(rows, hidden)
 				require.NoError(t, errors.Join(
 					dev.Linear(dev.ctx, step, source, l.Out.Weight, l.Out.Bias, compute.Identity),
@@ -55,21 +55,21 @@ func testFinishLayer(t *testing.T, c Config) {
 		wrongBias := tail
 		wrongBias.Up.Bias = wrongNorm.Norm2.Gamma
 		var shape *compute.ShapeError
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, h, tail), &shape)
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, nil, tail), &shape)
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, dev.tensor(4, wide), tail), &shape)
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, compute.LayerTail{}), &shape)
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, narrow), &shape)
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, wrongNorm), &shape)
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, wrongBias), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, h, nil, tail), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, nil, nil, tail), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, dev.tensor(4, wide), nil, tail), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, nil, compute.LayerTail{}), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, nil, narrow), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, nil, wrongNorm), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, nil, wrongBias), &shape)
 		ctx, cancel := context.WithCancelCause(dev.ctx)
 		cause := errors.New("stop")
 		cancel(cause)
-		require.ErrorIs(t, finisher.FinishLayer(ctx, h, source, tail), cause)
+		require.ErrorIs(t, finisher.FinishLayer(ctx, h, source, nil, tail), cause)
 		many := dev.tensor(500, d)
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, dev.tensor(3, wide+1), tail), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, dev.tensor(3, wide+1), nil, tail), &shape)
 		source.Free()
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, tail), &shape)
-		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, many, many, tail), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, h, source, nil, tail), &shape)
+		require.ErrorAs(t, finisher.FinishLayer(dev.ctx, many, many, nil, tail), &shape)
 	}
 }

@@ -63,6 +63,7 @@ func Run(t *testing.T, config Config) {
 		{"ForeignAndFreed", testForeignAndFreed},
 		{"Linear", testLinear},
 		{"Normalize", testNormalize},
+		{"Pairs", testPairs},
 		{"Pool", testPool},
 		{"Project", testProject},
 		{"Read", testRead},

@@ -28,7 +28,7 @@ func BenchmarkOperations(b *testing.B) {
 			return x
 		}
 		linear := func(out, in int) compute.Linear {
-			w, err := dev.UploadMatrix(out, in, make([]float32, out*in))
+			w, err := dev.UploadPaired(out, in, make([]float32, out*in))
 			require.NoError(b, err)
 			return compute.Linear{Weight: w, Bias: tensor(1, out)}
 		}
@@ -47,7 +47,10 @@ func BenchmarkOperations(b *testing.B) {
 				return dev.Linear(ctx, qkv, h, project.Weight, project.Bias, compute.Identity)
 			}},
 			{"Attention", cells * 4 * tokens * tokens * d, func(ctx context.Context) error { return dev.Attention(ctx, attended, qkv, layout, heads) }},
-			{"FinishLayer", 3 * 2 * n * d * d, func(ctx context.Context) error { return dev.FinishLayer(ctx, h, attended, tail) }},
+			{"StartLayer", 2*n*3*d*d + cells*4*tokens*tokens*d, func(ctx context.Context) error {
+				return dev.StartLayer(ctx, attended, h, project, layout, heads)
+			}},
+			{"FinishLayer", 3 * 2 * n * d * d, func(ctx context.Context) error { return dev.FinishLayer(ctx, h, attended, layout, tail) }},
 		} {
 			b.Run(fmt.Sprintf("%s/%s/%s", set.Name, set.Precision, op.name), func(b *testing.B) {
 				for b.Loop() {

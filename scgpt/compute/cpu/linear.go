@@ -99,12 +99,7 @@ func (d *device) product(rows, k, cols int, a []float32, lda int, panels, c []fl
 			flags |= kernel.Accumulate
 		}
 		if k0+depth == k {
-			switch act {
-			case compute.ReLU:
-				flags |= kernel.ReLU
-			case compute.LeakyReLU:
-				flags |= kernel.LeakyReLU
-			}
+			flags |= flagsOf(act)
 		}
 		for j := 0; j < cols; j += nr {
 			panel := panels[j*k+k0*nr : j*k+(k0+depth)*nr]
@@ -115,6 +110,17 @@ func (d *device) product(rows, k, cols int, a []float32, lda int, panels, c []fl
 			d.set.Gemm(rows, depth, a[k0:], lda, panel, c[j:], ldc, start, flags)
 		}
 	}
+}
+
+// flagsOf returns how the kernels apply an activation, if they do.
+func flagsOf(act compute.Activation) kernel.Flags {
+	switch act {
+	case compute.ReLU:
+		return kernel.ReLU
+	case compute.LeakyReLU:
+		return kernel.LeakyReLU
+	}
+	return 0
 }
 
 func sigmoid(x []float32) {

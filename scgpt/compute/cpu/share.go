@@ -33,7 +33,9 @@ func (d *device) MapMatrix(out, in int, content []float32) (compute.Matrix, erro
 	if err := compute.CheckSize(op, out, in); err != nil {
 		return nil, err
 	}
-	if want := d.set.PackedLen(out, in); out < 1 || len(content) != want {
+	want := d.set.PackedLen(out, in)
+	paired := d.set.Pairs(out, in) && len(content) == want+d.set.PairedLen(out, in)
+	if out < 1 || len(content) != want && !paired {
 		return nil, &compute.ShapeError{Op: op, Problem: fmt.Sprintf("%d numbers for %d × %d, which takes %d", len(content), out, in, want)}
 	}
 	if d.closed.Load() {

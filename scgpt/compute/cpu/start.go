@@ -20,7 +20,11 @@ func (d *device) StartLayer(ctx context.Context, attended, h compute.Tensor, qkv
 	dim := width / heads
 	// A head's columns must be whole panels. Too few heads for all threads share
 	// their queries out, which the other way does better.
-	if dim%d.set.NR != 0 || cells.Cells()*heads < 4*d.threads {
+	panels, paired := d.set.NR, d.paired(qkv.Weight)
+	if paired {
+		panels *= 2
+	}
+	if dim%panels != 0 || cells.Cells()*heads < 4*d.threads {
 		return d.startStepwise(ctx, attended, h, qkv, cells, heads)
 	}
 	if err := d.begin(ctx); err != nil {
@@ -43,81 +47,151 @@ func (d *device) StartLayer(ctx context.Context, attended, h compute.Tensor, qkv
 	if err != nil {
 		return err
 	}
-	ld := d.factorStride(l.in)
-	factors := d.memory.get(n * ld)
-	defer d.memory.put(factors)
-	err = d.rows(ctx, n, elementBlock, func(_, first, end int) {
-		d.set.Factors(factors[first*ld:], ld, from[first*l.in:], l.in, end-first, l.in)
-	})
-	if err != nil {
-		return err
+	start := headStart{l: l, width: width, dim: dim, input: from, ld: l.in}
+	if paired {
+		p := d.pairLayer(l)
+		start.pairs = &p
+	} else {
+		start.ld = d.factorStride(l.in)
+		start.input = d.memory.get(n * start.ld)
+		defer d.memory.put(start.input)
+		err = d.rows(ctx, n, elementBlock, func(_, first, end int) {
+			d.set.Factors(start.input[first*start.ld:], start.ld, from[first*l.in:], l.in, end-first, l.in)
+		})
+		if err != nil {
+			return err
+		}
 	}
-	order := longestFirst(offsets)
-	return d.parallel(ctx, cells.Cells()*heads, func(thread, i int, stopped func() bool) {
-		cell, head := order[i/heads], i%heads
-		first, last := int(offsets[cell]), int(offsets[cell+1])
-		d.startHead(thread, headStart{
-			l: l, width: width, dim: dim, column: head * dim,
-			rows: factors[first*ld:], ld: ld, tokens: last - first,
-			out: to[first*width+head*dim:],
-		}, stopped)
+	groups := d.headGroups(offsets, heads)
+	return d.parallel(ctx, len(groups), func(thread, i int, stopped func() bool) {
+		g, s := groups[i], start
+		first, last := int(offsets[g.cell]), int(offsets[g.cell+1])
+		s.input, s.tokens, s.heads, s.column, s.out = s.input[first*s.ld:], last-first, g.heads, g.first*dim, to[first*width+g.first*dim:]
+		d.startHeads(thread, s, stopped)
 	})
 }
 
-// headStart is one head of one cell, from the layer's input on.
-type headStart struct {
-	l                  packedLayer
-	width, dim, column int
-	rows               []float32 // tokens rows of factors, ld apart
-	ld, tokens         int
-	out                []float32
+// headGroup is some heads of a cell that one task computes.
+type headGroup struct{ cell, first, heads int }
+
+// groupHeads is the most heads of a group: their queries, keys and values wait
+// for each other, 3 MB for 1,000 tokens of the full-size model.
+const groupHeads = 4
+
+// headGroups shares heads out, so that each block of rows is taken near for as many
+// as possible. Towards the end groups are small, so that the threads end at about
+// the same time.
+func (d *device) headGroups(offsets []int32, heads int) []headGroup {
+	left := int(offsets[len(offsets)-1]) * heads
+	var groups []headGroup
+	for _, cell := range longestFirst(offsets) {
+		n := int(offsets[cell+1] - offsets[cell])
+		for first := 0; first < heads; {
+			size := min(groupHeads, heads-first)
+			for size > 1 && size*n*2*d.threads > left {
+				size--
+			}
+			groups = append(groups, headGroup{cell, first, size})
+			first += size
+			left -= size * n
+		}
+	}
+	return groups
 }
 
-// startHead computes one head on the calling thread. The rows are taken block by
+// headStart is some neighbouring heads of one cell, from the layer's input on.
+type headStart struct {
+	l                         packedLayer
+	pairs                     *pairLayer // nil where rows are multiplied one by one
+	width, dim, column, heads int
+	input                     []float32 // tokens rows, ld apart: of numbers with pairs, else of factors
+	ld, tokens                int
+	out                       []float32
+}
+
+// startHeads computes heads on the calling thread. The rows are taken block by
 // block into the near cache, and projected there to queries, keys and values.
-func (d *device) startHead(thread int, s headStart, stopped func() bool) {
+func (d *device) startHeads(thread int, s headStart, stopped func() bool) {
 	nr, n, dim := d.set.NR, s.tokens, s.dim
+	type head struct {
+		packedHead
+		queries, waiting []float32
+	}
+	heads := make([]head, s.heads)
 	p := d.packedHead(n, dim)
-	words, queryWords := d.set.Words(s.l.in), d.set.Words(dim)
+	queryWords, nearSize := d.set.Words(dim), rowBlock*s.ld
+	if s.pairs != nil {
+		nearSize = d.pairScratch(pairBlock, s.l.in)
+	}
 	// Queries of one head are narrow: the rows of a tile lie in a few lines
 	// behind one another, wherever they begin.
-	size := p.size + n*queryWords + (rowBlock+nr)*dim + rowBlock*dim + rowBlock*s.ld
-	buf := scratch{d.scratchFor(thread, size+d.set.PackScratch(dim)+d.answerScratch(n, n, dim))}
-	p.carve(&buf)
-	queries := buf.carve(n * queryWords)
+	near := (rowBlock+nr)*dim + rowBlock*dim + nearSize + d.set.PackScratch(dim)
+	buf := scratch{d.scratchFor(thread, s.heads*(p.size+n*queryWords+nr*dim)+max(near, d.answerScratch(n, n, dim)))}
+	for i := range heads {
+		h := &heads[i]
+		h.packedHead = p
+		h.carve(&buf)
+		h.queries, h.waiting = buf.carve(n*queryWords), buf.carve(nr*dim)
+	}
 	answers := buf
-	keys, other, near := buf.carve((rowBlock+nr)*dim), buf.carve(rowBlock*dim), buf.carve(rowBlock*s.ld)
+	keys, other, block := buf.carve((rowBlock+nr)*dim), buf.carve(rowBlock*dim), buf.carve(nearSize)
 	packing := buf.carve(d.set.PackScratch(dim))
-	project := func(dst []float32, part, rows int) {
-		c := part*s.width + s.column
-		var bias []float32
-		if s.l.bias != nil {
-			bias = s.l.bias[c : c+dim]
-		}
-		d.product(rows, words, dim, near, s.ld, s.l.panels[c*words:(c+dim)*words], dst, dim, bias, compute.Identity)
-	}
 	packed, waiting := 0, 0 // keys in panels, and those that do not fill one yet
-	for from := 0; from < n && !stopped(); from += rowBlock {
+	for from := 0; from < n; from += rowBlock {
 		rows := min(rowBlock, n-from)
-		copy(near, s.rows[from*s.ld:(from+rows-1)*s.ld+words])
-		project(other, 0, rows)
-		d.set.Factors(queries[from*queryWords:], queryWords, other, dim, rows, dim)
-		project(other, 2, rows)
-		d.set.PackColsPart(p.values, other, dim, dim, n, from, rows)
-		project(keys[waiting*dim:], 1, rows)
-		waiting += rows
-		ready := waiting / nr * nr
+		project := d.headProjection(s, from, rows, block)
+		ready := (waiting + rows) / nr * nr
 		if from+rows == n {
-			ready = waiting
+			ready = waiting + rows
 		}
-		d.set.PackRows(p.keys[packed*p.dimWords:], keys, dim, ready, dim, packing)
-		packed, waiting = packed+ready, waiting-ready
-		copy(keys, keys[ready*dim:(ready+waiting)*dim])
+		for i, h := range heads {
+			if stopped() {
+				return
+			}
+			project(other, i, 0)
+			d.set.Factors(h.queries[from*queryWords:], queryWords, other, dim, rows, dim)
+			project(other, i, 2)
+			d.set.PackColsPart(h.values, other, dim, dim, n, from, rows)
+			copy(keys, h.waiting[:waiting*dim])
+			project(keys[waiting*dim:], i, 1)
+			d.set.PackRows(h.keys[packed*h.dimWords:], keys, dim, ready, dim, packing)
+			copy(h.waiting, keys[ready*dim:(waiting+rows)*dim])
+		}
+		packed, waiting = packed+ready, waiting+rows-ready
 	}
-	d.answer(answers, headTask{
-		q: queries, ldq: queryWords, queries: n, factors: true, keys: n,
-		out: s.out, ldo: s.width, dim: dim, scale: headScale(dim),
-	}, p, stopped)
+	for i, h := range heads {
+		d.answer(answers, headTask{
+			q: h.queries, ldq: queryWords, queries: n, factors: true, keys: n,
+			out: s.out[i*dim:], ldo: s.width, dim: dim, scale: headScale(dim),
+		}, h.packedHead, stopped)
+	}
+}
+
+// headProjection takes some rows of the input near and returns what projects them to
+// the dim columns of a head: part 0 is queries, 1 keys, 2 values.
+func (d *device) headProjection(s headStart, from, rows int, near []float32) func(dst []float32, head, part int) {
+	dim, k := s.dim, s.l.in
+	if s.pairs == nil {
+		words := d.set.Words(k)
+		copy(near, s.input[from*s.ld:(from+rows-1)*s.ld+words])
+		return func(dst []float32, head, part int) {
+			c := part*s.width + s.column + head*dim
+			var bias []float32
+			if s.l.bias != nil {
+				bias = s.l.bias[c : c+dim]
+			}
+			d.product(rows, words, dim, near, s.ld, s.l.panels[c*words:(c+dim)*words], dst, dim, bias, compute.Identity)
+		}
+	}
+	buf := scratch{near}
+	b := d.carvePairs(&buf, (rows+1)/2, k)
+	for p := range b.pairs {
+		first := from + 2*p
+		d.pairFactors(b, p, s.input[first*k:min(first+2, from+rows)*k], k)
+	}
+	return func(dst []float32, head, part int) {
+		d.pairProduct(b, *s.pairs, part*s.width+s.column+head*dim, dim, dst, dim, compute.Identity)
+	}
 }
 
 // startStepwise writes queries, keys and values to memory.
@@ -127,7 +201,7 @@ func (d *device) startStepwise(ctx context.Context, attended, h compute.Tensor, 
 		return err
 	}
 	defer projected.Free()
-	if err := d.Linear(ctx, projected, h, qkv.Weight, qkv.Bias, compute.Identity); err != nil {
+	if err := d.linearIn(ctx, cells, projected, h, qkv, compute.Identity); err != nil {
 		return err
 	}
 	return d.Attention(ctx, attended, projected, cells, heads)

@@ -65,7 +65,8 @@ func (d *device) floats(op, what string, t compute.Tensor) ([]float32, error) {
 	return *data, nil
 }
 
-// matrix holds weights in the column panels that the kernels read.
+// matrix holds weights in the column panels that the kernels read, and behind them
+// what products of pairs of rows take besides, unless it is not for these.
 type matrix struct {
 	dev     *device
 	out, in int
@@ -77,14 +78,30 @@ func (m *matrix) In() int  { return m.in }
 func (m *matrix) Free()    { m.data.Store(nil) }
 
 func (d *device) UploadMatrix(out, in int, data []float32) (compute.Matrix, error) {
+	return d.uploadMatrix(out, in, data, false)
+}
+
+// UploadPaired is like UploadMatrix where pairs of rows would gain nothing.
+func (d *device) UploadPaired(out, in int, data []float32) (compute.Matrix, error) {
+	return d.uploadMatrix(out, in, data, d.set.Pairs(out, in))
+}
+
+func (d *device) uploadMatrix(out, in int, data []float32, paired bool) (compute.Matrix, error) {
 	if err := compute.CheckMatrix(out, in, data); err != nil {
 		return nil, err
 	}
 	if d.closed.Load() {
 		return nil, errClosed
 	}
-	packed := alignedFloats(d.set.PackedLen(out, in))
-	d.set.PackRows(packed, data, in, out, in, make([]float32, d.set.PackScratch(in)))
+	n, sums := d.set.PackedLen(out, in), 0
+	if paired {
+		sums = d.set.PairedLen(out, in)
+	}
+	packed := alignedFloats(n + sums)
+	d.set.PackRows(packed[:n], data, in, out, in, make([]float32, d.set.PackScratch(in)))
+	if paired {
+		d.set.PackPairs(packed[n:], packed[:n], out, in)
+	}
 	m := &matrix{dev: d, out: out, in: in}
 	m.data.Store(&packed)
 	return m, nil

@@ -38,6 +38,12 @@ func sumAVX2(dst *float32, a *float32, b *float32, n int)
 func copyRowsAVX2(dst *float32, src *float32, ld int, rows int)
 
 //go:noescape
+func spreadRowsAVX2(dst *float32, ld int, src *float32, rows int)
+
+//go:noescape
+func pairRowsAVX2(dst *float32, plane int, first *float32, second *float32, n int)
+
+//go:noescape
 func prefetchAVX2(rows *float32, ld int, m int, n int)
 
 //go:noescape

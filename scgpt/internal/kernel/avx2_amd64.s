@@ -1502,6 +1502,71 @@ row:
 	VZEROUPPER
 	RET
 
+// func spreadRowsAVX2(dst *float32, ld int, src *float32, rows int)
+// Requires: AVX
+TEXT ·spreadRowsAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ ld+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+24(FP), BX
+	SHLQ $0x02, CX
+
+row:
+	VMOVUPS (DX), Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(DX), Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x00000040, DX
+	ADDQ    CX, AX
+	DECQ    BX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func pairRowsAVX2(dst *float32, plane int, first *float32, second *float32, n int)
+// Requires: AVX
+TEXT ·pairRowsAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ plane+8(FP), CX
+	MOVQ first+16(FP), DX
+	MOVQ second+24(FP), BX
+	MOVQ n+32(FP), SI
+	SHLQ $0x02, CX
+	SHLQ $0x02, SI
+	LEAQ (DX)(SI*1), DI
+	LEAQ (BX)(SI*1), R8
+	LEAQ (CX)(CX*2), R9
+	LEAQ (AX)(R9*1), R10
+	LEAQ (R10)(R9*1), R9
+
+loop:
+	VMOVUPS (DX), Y0
+	VMOVUPS (DI), Y1
+	VMOVUPS (BX), Y2
+	VMOVUPS (R8), Y3
+	VADDPS  Y3, Y2, Y4
+	VSUBPS  Y0, Y4, Y5
+	VSUBPS  Y2, Y0, Y2
+	VSUBPS  Y5, Y1, Y6
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y3, (AX)(CX*2)
+	VMOVUPS Y4, (R10)
+	VMOVUPS Y5, (R10)(CX*1)
+	VMOVUPS Y2, (R10)(CX*2)
+	VMOVUPS Y6, (R9)
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	ADDQ    $0x00000020, DI
+	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, R10
+	ADDQ    $0x00000020, R9
+	SUBQ    $0x00000020, SI
+	JNZ     loop
+	VZEROUPPER
+	RET
+
 // func prefetchAVX2(rows *float32, ld int, m int, n int)
 // Requires: MMX+
 TEXT ·prefetchAVX2(SB), NOSPLIT, $0-32

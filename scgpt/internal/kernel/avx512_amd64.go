@@ -62,6 +62,12 @@ func sumAVX512(dst *float32, a *float32, b *float32, n int)
 func copyRowsAVX512(dst *float32, src *float32, ld int, rows int)
 
 //go:noescape
+func spreadRowsAVX512(dst *float32, ld int, src *float32, rows int)
+
+//go:noescape
+func pairRowsAVX512(dst *float32, plane int, first *float32, second *float32, n int)
+
+//go:noescape
 func prefetchAVX512(rows *float32, ld int, m int, n int)
 
 //go:noescape

@@ -4769,6 +4769,71 @@ row:
 	VZEROUPPER
 	RET
 
+// func spreadRowsAVX512(dst *float32, ld int, src *float32, rows int)
+// Requires: AVX, AVX512F
+TEXT ·spreadRowsAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ ld+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+24(FP), BX
+	SHLQ $0x02, CX
+
+row:
+	VMOVUPS (DX), Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(DX), Z0
+	VMOVUPS Z0, 64(AX)
+	ADDQ    $0x00000080, DX
+	ADDQ    CX, AX
+	DECQ    BX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func pairRowsAVX512(dst *float32, plane int, first *float32, second *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·pairRowsAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ plane+8(FP), CX
+	MOVQ first+16(FP), DX
+	MOVQ second+24(FP), BX
+	MOVQ n+32(FP), SI
+	SHLQ $0x02, CX
+	SHLQ $0x02, SI
+	LEAQ (DX)(SI*1), DI
+	LEAQ (BX)(SI*1), R8
+	LEAQ (CX)(CX*2), R9
+	LEAQ (AX)(R9*1), R10
+	LEAQ (R10)(R9*1), R9
+
+loop:
+	VMOVUPS (DX), Z0
+	VMOVUPS (DI), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS (R8), Z3
+	VADDPS  Z3, Z2, Z4
+	VSUBPS  Z0, Z4, Z5
+	VSUBPS  Z2, Z0, Z2
+	VSUBPS  Z5, Z1, Z6
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, (AX)(CX*1)
+	VMOVUPS Z3, (AX)(CX*2)
+	VMOVUPS Z4, (R10)
+	VMOVUPS Z5, (R10)(CX*1)
+	VMOVUPS Z2, (R10)(CX*2)
+	VMOVUPS Z6, (R9)
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, R10
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000040, SI
+	JNZ     loop
+	VZEROUPPER
+	RET
+
 // func prefetchAVX512(rows *float32, ld int, m int, n int)
 // Requires: MMX+
 TEXT ·prefetchAVX512(SB), NOSPLIT, $0-32

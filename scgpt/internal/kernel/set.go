@@ -4,7 +4,8 @@
 //
 // Within a set every result has one fixed order of operations that depends on
 // the length of the row alone. A product's element is the sum over k in
-// ascending order, one accumulator, whatever tile it is computed in.
+// ascending order, one accumulator, whatever tile it is computed in. [Set.GemmPairs]
+// sums otherwise, and its results depend on the two rows of a pair.
 package kernel
 
 //go:generate env GOWORK=off go -C gen run . -set neon
@@ -58,6 +59,14 @@ type Set struct {
 	// prefetch asks the memory for m rows of n numbers, ld apart, to read them
 	// and to write them; nil where there is no way.
 	prefetch [2]prefetchFunc
+
+	// pair writes the seven half rows of a pair, plane numbers apart, of halves
+	// that are a multiple of 16 numbers; nil where there is no fast way.
+	pair func(dst []float32, plane int, first, second []float32)
+
+	// spreadRows copies rows of NR numbers to rows ldd apart; nil where there is
+	// no fast way.
+	spreadRows func(dst []float32, ldd int, src []float32, rows int)
 
 	// copyPanel copies k rows of NR numbers, ld apart, to a panel; nil where
 	// there is no fast way.

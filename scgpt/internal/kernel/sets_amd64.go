@@ -93,6 +93,8 @@ var avx512 = &Set{
 	Add:        sum(sumAVX512),
 	AddNorm:    addNorm(addNormAVX512),
 	copyPanel:  copyPanel(32, copyRowsAVX512),
+	spreadRows: spreadRows(32, spreadRowsAVX512),
+	pair:       pair(pairRowsAVX512),
 	prefetch:   [2]prefetchFunc{prefetch(prefetchAVX512), prefetch(prefetchWriteAVX512)},
 	transpose8: transpose,
 }
@@ -118,6 +120,8 @@ var avx2 = &Set{
 	Add:        sum(sumAVX2),
 	AddNorm:    addNorm(addNormAVX2),
 	copyPanel:  copyPanel(16, copyRowsAVX2),
+	spreadRows: spreadRows(16, spreadRowsAVX2),
+	pair:       pair(pairRowsAVX2),
 	prefetch:   [2]prefetchFunc{prefetch(prefetchAVX2), prefetch(prefetchWriteAVX2)},
 	transpose8: transpose,
 }
@@ -192,6 +196,27 @@ func copyPanel(nr int, f func(dst *float32, src *float32, ld int, rows int)) fun
 		}
 		_, _ = panel[nr*k-1], src[(k-1)*ld+nr-1]
 		f(&panel[0], &src[0], ld, k)
+	}
+}
+
+func spreadRows(nr int, f func(dst *float32, ld int, src *float32, rows int)) func(dst []float32, ldd int, src []float32, rows int) {
+	return func(dst []float32, ldd int, src []float32, rows int) {
+		if rows < 1 {
+			return
+		}
+		_, _ = dst[(rows-1)*ldd+nr-1], src[rows*nr-1]
+		f(&dst[0], ldd, &src[0], rows)
+	}
+}
+
+func pair(f func(dst *float32, plane int, first *float32, second *float32, n int)) func(dst []float32, plane int, first, second []float32) {
+	return func(dst []float32, plane int, first, second []float32) {
+		half := len(first) / 2
+		if half < 1 {
+			return
+		}
+		_, _ = dst[(pairPlanes-1)*plane+half-1], second[2*half-1]
+		f(&dst[0], plane, &first[0], &second[0], half)
 	}
 }
 

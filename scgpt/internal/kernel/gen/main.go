@@ -8,6 +8,8 @@
 //	scale        dst = s·src
 //	sum          dst = a + b
 //	copyRows     columns of a matrix as a panel (amd64)
+//	spreadRows   a panel as columns of a matrix (amd64)
+//	pairRows     two rows as the seven half rows of a pair (amd64)
 //	prefetch, prefetchWrite
 //	             rows into the nearest cache (amd64)
 //	addNorm      dst = layer norm of a + b
@@ -77,6 +79,8 @@ func main() {
 		scale(v)
 		sum(v)
 		copyRows(v)
+		spreadRows(v)
+		pairRows(v)
 		prefetch(v, "prefetch", toRead)
 		prefetch(v, "prefetchWrite", toWrite)
 		addNorm(v)

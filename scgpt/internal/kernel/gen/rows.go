@@ -268,6 +268,62 @@ func copyRows(v vectors) {
 	RET()
 }
 
+// spreadRows is copyRows the other way.
+func spreadRows(v vectors) {
+	TEXT("spreadRows"+v.name(), NOSPLIT, "func(dst *float32, ld int, src *float32, rows int)")
+	Pragma("noescape")
+	dst, ld, src, rows := param("dst"), param("ld"), param("src"), param("rows")
+	SHLQ(Imm(2), ld)
+	Label("row")
+	for j := range 2 {
+		x := v.vector()
+		VMOVUPS(Mem{Base: src, Disp: j * bytes(v)}, x)
+		VMOVUPS(x, Mem{Base: dst, Disp: j * bytes(v)})
+	}
+	ADDQ(U32(uint32(2*bytes(v))), src)
+	ADDQ(ld, dst)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
+// pairRows writes the seven half rows of a pair, plane numbers apart; n, the
+// length of a half, is a multiple of 16.
+func pairRows(v vectors) {
+	TEXT("pairRows"+v.name(), NOSPLIT, "func(dst *float32, plane int, first *float32, second *float32, n int)")
+	Pragma("noescape")
+	dst, plane, first, second, n := param("dst"), param("plane"), param("first"), param("second"), param("n")
+	SHLQ(Imm(2), plane)
+	SHLQ(Imm(2), n)
+	ends := [2]reg.GPVirtual{GP64(), GP64()} // of the first halves
+	for i, row := range []reg.GPVirtual{first, second} {
+		LEAQ(Mem{Base: row, Index: n, Scale: 1}, ends[i])
+	}
+	to := newRowPointers(7, dst, plane)
+	Label("loop")
+	a11, a12, a21, a22 := v.vector(), v.vector(), v.vector(), v.vector()
+	VMOVUPS(Mem{Base: first}, a11)
+	VMOVUPS(Mem{Base: ends[0]}, a12)
+	VMOVUPS(Mem{Base: second}, a21)
+	VMOVUPS(Mem{Base: ends[1]}, a22)
+	s1, s2, s3, s4 := v.vector(), v.vector(), v.vector(), v.vector()
+	VADDPS(a22, a21, s1)
+	VSUBPS(a11, s1, s2)
+	VSUBPS(a21, a11, s3)
+	VSUBPS(s2, a12, s4)
+	for i, x := range []reg.Register{a11, a12, a22, s1, s2, s3, s4} {
+		VMOVUPS(x, to.row(i, 0))
+	}
+	for _, p := range append([]reg.GPVirtual{first, second, ends[0], ends[1]}, to.bases...) {
+		ADDQ(U32(uint32(bytes(v))), p)
+	}
+	SUBQ(U32(uint32(bytes(v))), n)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
 // addNorm goes over the row three times: sum, squares, result. b may be nil.
 func addNorm(v vectors) {
 	TEXT("addNorm"+v.name(), NOSPLIT, "func(dst *float32, a *float32, b *float32, gamma *float32, beta *float32, n int, eps float32)")
