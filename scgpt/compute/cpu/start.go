@@ -120,18 +120,19 @@ func (d *device) startHeads(thread int, s headStart, stopped func() bool) {
 	heads := make([]head, s.heads)
 	p := d.packedHead(n, dim)
 	queryWords, nearSize := d.set.Words(dim), rowBlock*s.ld
+	querySize := (n + n%2) * queryWords // pairs of rows are whole
 	if s.pairs != nil {
 		nearSize = d.pairScratch(pairBlock, s.l.in)
 	}
 	// Queries of one head are narrow: the rows of a tile lie in a few lines
 	// behind one another, wherever they begin.
 	near := (rowBlock+nr)*dim + rowBlock*dim + nearSize + d.set.PackScratch(dim)
-	buf := scratch{d.scratchFor(thread, s.heads*(p.size+n*queryWords+nr*dim)+max(near, d.answerScratch(n, n, dim)))}
+	buf := scratch{d.scratchFor(thread, s.heads*(p.size+querySize+nr*dim)+max(near, d.answerScratch(n, n, dim)))}
 	for i := range heads {
 		h := &heads[i]
 		h.packedHead = p
 		h.carve(&buf)
-		h.queries, h.waiting = buf.carve(n*queryWords), buf.carve(nr*dim)
+		h.queries, h.waiting = buf.carve(querySize), buf.carve(nr*dim)
 	}
 	answers := buf
 	keys, other, block := buf.carve((rowBlock+nr)*dim), buf.carve(rowBlock*dim), buf.carve(nearSize)
@@ -148,8 +149,12 @@ func (d *device) startHeads(thread int, s headStart, stopped func() bool) {
 			if stopped() {
 				return
 			}
-			project(other, i, 0)
-			d.set.Factors(h.queries[from*queryWords:], queryWords, other, dim, rows, dim)
+			if q := h.queries[from*queryWords:]; d.set.InPlace() {
+				project(q, i, 0)
+			} else {
+				project(other, i, 0)
+				d.set.Factors(q, queryWords, other, dim, rows, dim)
+			}
 			project(other, i, 2)
 			d.set.PackColsPart(h.values, other, dim, dim, n, from, rows)
 			copy(keys, h.waiting[:waiting*dim])

@@ -35,10 +35,10 @@ func scaleAVX2(dst *float32, src *float32, n int, s float32)
 func sumAVX2(dst *float32, a *float32, b *float32, n int)
 
 //go:noescape
-func copyRowsAVX2(dst *float32, src *float32, ld int, rows int)
+func copyRowsAVX2(dst *float32, ldd int, src *float32, lds int, rows int)
 
 //go:noescape
-func spreadRowsAVX2(dst *float32, ld int, src *float32, rows int)
+func addRowsAVX2(dst *float32, ldd int, src *float32, lds int, more *float32, rows int, low float32)
 
 //go:noescape
 func pairRowsAVX2(dst *float32, plane int, first *float32, second *float32, n int)

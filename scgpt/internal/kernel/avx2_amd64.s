@@ -1481,44 +1481,55 @@ loopEnd:
 	VZEROUPPER
 	RET
 
-// func copyRowsAVX2(dst *float32, src *float32, ld int, rows int)
+// func copyRowsAVX2(dst *float32, ldd int, src *float32, lds int, rows int)
 // Requires: AVX
-TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-32
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ ld+16(FP), DX
-	MOVQ rows+24(FP), BX
-	SHLQ $0x02, DX
-
-row:
-	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (AX)
-	VMOVUPS 32(CX), Y0
-	VMOVUPS Y0, 32(AX)
-	ADDQ    DX, CX
-	ADDQ    $0x00000040, AX
-	DECQ    BX
-	JNZ     row
-	VZEROUPPER
-	RET
-
-// func spreadRowsAVX2(dst *float32, ld int, src *float32, rows int)
-// Requires: AVX
-TEXT ·spreadRowsAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ ld+8(FP), CX
+	MOVQ ldd+8(FP), CX
 	MOVQ src+16(FP), DX
-	MOVQ rows+24(FP), BX
+	MOVQ lds+24(FP), BX
+	MOVQ rows+32(FP), SI
 	SHLQ $0x02, CX
+	SHLQ $0x02, BX
 
 row:
 	VMOVUPS (DX), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(DX), Y0
 	VMOVUPS Y0, 32(AX)
-	ADDQ    $0x00000040, DX
+	ADDQ    BX, DX
 	ADDQ    CX, AX
-	DECQ    BX
+	DECQ    SI
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func addRowsAVX2(dst *float32, ldd int, src *float32, lds int, more *float32, rows int, low float32)
+// Requires: AVX
+TEXT ·addRowsAVX2(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         ldd+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         lds+24(FP), BX
+	MOVQ         more+32(FP), SI
+	MOVQ         rows+40(FP), DI
+	VBROADCASTSS low+48(FP), Y0
+	SHLQ         $0x02, CX
+	SHLQ         $0x02, BX
+
+row:
+	VMOVUPS (DX), Y1
+	VADDPS  (SI), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS 32(DX), Y1
+	VADDPS  32(SI), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, 32(AX)
+	ADDQ    BX, DX
+	ADDQ    CX, AX
+	ADDQ    $0x00000040, SI
+	DECQ    DI
 	JNZ     row
 	VZEROUPPER
 	RET

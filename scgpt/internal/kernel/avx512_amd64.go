@@ -59,10 +59,10 @@ func scaleAVX512(dst *float32, src *float32, n int, s float32)
 func sumAVX512(dst *float32, a *float32, b *float32, n int)
 
 //go:noescape
-func copyRowsAVX512(dst *float32, src *float32, ld int, rows int)
+func copyRowsAVX512(dst *float32, ldd int, src *float32, lds int, rows int)
 
 //go:noescape
-func spreadRowsAVX512(dst *float32, ld int, src *float32, rows int)
+func addRowsAVX512(dst *float32, ldd int, src *float32, lds int, more *float32, rows int, low float32)
 
 //go:noescape
 func pairRowsAVX512(dst *float32, plane int, first *float32, second *float32, n int)

@@ -4748,44 +4748,55 @@ loopEnd:
 	VZEROUPPER
 	RET
 
-// func copyRowsAVX512(dst *float32, src *float32, ld int, rows int)
+// func copyRowsAVX512(dst *float32, ldd int, src *float32, lds int, rows int)
 // Requires: AVX, AVX512F
-TEXT ·copyRowsAVX512(SB), NOSPLIT, $0-32
+TEXT ·copyRowsAVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ ld+16(FP), DX
-	MOVQ rows+24(FP), BX
-	SHLQ $0x02, DX
-
-row:
-	VMOVUPS (CX), Z0
-	VMOVUPS Z0, (AX)
-	VMOVUPS 64(CX), Z0
-	VMOVUPS Z0, 64(AX)
-	ADDQ    DX, CX
-	ADDQ    $0x00000080, AX
-	DECQ    BX
-	JNZ     row
-	VZEROUPPER
-	RET
-
-// func spreadRowsAVX512(dst *float32, ld int, src *float32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·spreadRowsAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ ld+8(FP), CX
+	MOVQ ldd+8(FP), CX
 	MOVQ src+16(FP), DX
-	MOVQ rows+24(FP), BX
+	MOVQ lds+24(FP), BX
+	MOVQ rows+32(FP), SI
 	SHLQ $0x02, CX
+	SHLQ $0x02, BX
 
 row:
 	VMOVUPS (DX), Z0
 	VMOVUPS Z0, (AX)
 	VMOVUPS 64(DX), Z0
 	VMOVUPS Z0, 64(AX)
-	ADDQ    $0x00000080, DX
+	ADDQ    BX, DX
 	ADDQ    CX, AX
-	DECQ    BX
+	DECQ    SI
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func addRowsAVX512(dst *float32, ldd int, src *float32, lds int, more *float32, rows int, low float32)
+// Requires: AVX, AVX512F
+TEXT ·addRowsAVX512(SB), NOSPLIT, $0-52
+	MOVQ         dst+0(FP), AX
+	MOVQ         ldd+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         lds+24(FP), BX
+	MOVQ         more+32(FP), SI
+	MOVQ         rows+40(FP), DI
+	VBROADCASTSS low+48(FP), Z0
+	SHLQ         $0x02, CX
+	SHLQ         $0x02, BX
+
+row:
+	VMOVUPS (DX), Z1
+	VADDPS  (SI), Z1, Z1
+	VMAXPS  Z1, Z0, Z1
+	VMOVUPS Z1, (AX)
+	VMOVUPS 64(DX), Z1
+	VADDPS  64(SI), Z1, Z1
+	VMAXPS  Z1, Z0, Z1
+	VMOVUPS Z1, 64(AX)
+	ADDQ    BX, DX
+	ADDQ    CX, AX
+	ADDQ    $0x00000080, SI
+	DECQ    DI
 	JNZ     row
 	VZEROUPPER
 	RET

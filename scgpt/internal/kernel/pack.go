@@ -76,8 +76,8 @@ func (s *Set) PackColsPart(dst, src []float32, ld, n, k, from, rows int) {
 		switch {
 		case s.halves != nil:
 			s.packPairs(panel, src[j:], ld, w, k, from, rows)
-		case w == nr && s.copyPanel != nil:
-			s.copyPanel(panel[from*nr:], src[j:], ld, rows)
+		case w == nr && s.copyRows != nil:
+			s.copyRows(panel[from*nr:], nr, src[j:], ld, rows)
 		default:
 			for p := range rows {
 				to := panel[(from+p)*nr : (from+p+1)*nr]

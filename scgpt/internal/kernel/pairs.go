@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // A product of pairs takes the rows of its first operand two by two, and the
 // panels of its second two by two. Rows, panels and depth in halves make a 2 × 2
 // product of blocks, which Strassen's algorithm in Winograd's form does with seven
@@ -65,55 +67,68 @@ func (s *Set) PairFactors(dst []float32, i, pairs int, first, second []float32) 
 }
 
 // PairScratch is the length of the scratch memory that GemmPairs needs.
-func (s *Set) PairScratch(pairs int) int { return 5 * pairs * s.NR }
+func (s *Set) PairScratch(pairs int) int { return pairs * s.NR }
 
 // GemmPairs computes some pairs of rows and two panels of columns as Gemm does for
-// single rows. Row 2·i and 2·i+1 of c are those of pair i of a (see PairFactors). b is the two panels, sums
-// what PackPairs makes of them; bias is the first panel's, shift the second's less
-// the first's, or both are nil.
+// single rows. Rows 2·i and 2·i+1 of c are those of pair i of a (see PairFactors).
+// b is the two panels, sums what PackPairs makes of them; bias is the first panel's,
+// shift the second's less the first's, or both are nil.
 func (s *Set) GemmPairs(pairs, k int, a, b, sums, c []float32, ldc int, bias, shift, scratch []float32, flags Flags) {
-	ld, nr := PairStride(k), s.NR
-	half := k / 2
-	plane := func(i int) []float32 { return a[i*pairs*ld:] }
-	quarter := func(x []float32, i int) []float32 { return x[i*half*nr : (i+1)*half*nr] }
-	n := pairs * nr
-	c11, c12, c21, c22, p := scratch[:n:n], scratch[n:2*n:2*n], scratch[2*n:3*n:3*n], scratch[3*n:4*n:4*n], scratch[4*n:5*n:5*n]
-	gemm := func(dst []float32, rows int, panel, start []float32, flags Flags) {
-		s.Gemm(pairs, half, plane(rows), ld, panel, dst, nr, start, flags)
+	ld, nr, half := PairStride(k), s.NR, k/2
+	c11, c12, c21, c22, ldc := c, c[nr:], c[ldc:], c[ldc+nr:], 2*ldc
+	p := scratch[:pairs*nr]
+	gemm := func(dst []float32, ldd, plane int, quarters []float32, quarter int, start []float32, flags Flags) {
+		s.Gemm(pairs, half, a[plane*pairs*ld:], ld, quarters[quarter*half*nr:(quarter+1)*half*nr], dst, ldd, start, flags)
 	}
 	const a11, a12, a22, s1, s2, s3, s4 = 0, 1, 2, 3, 4, 5, 6
-	gemm(c11, a11, quarter(b, 0), bias, 0)
-	copy(c12, c11)
-	gemm(c12, s2, quarter(sums, 1), nil, Accumulate)
-	copy(c21, c12)
-	gemm(c21, s3, quarter(sums, 2), nil, Accumulate)
-	gemm(p, s1, quarter(sums, 0), shift, 0)
-	s.Add(c22, c21, p)
-	s.Add(c12, c12, p)
-	gemm(c21, a22, quarter(sums, 3), nil, Accumulate|flags)
-	gemm(c12, s4, quarter(b, 3), nil, Accumulate|flags)
-	gemm(c11, a12, quarter(b, 1), nil, Accumulate|flags)
-	switch {
-	case flags&ReLU != 0:
-		relu(c22)
-	case flags&LeakyReLU != 0:
-		leakyReLU(c22)
-	}
-	s.spread(c, 2*ldc, c11, pairs)
-	s.spread(c[nr:], 2*ldc, c12, pairs)
-	s.spread(c[ldc:], 2*ldc, c21, pairs)
-	s.spread(c[ldc+nr:], 2*ldc, c22, pairs)
+	const b11, b21, b22 = 0, 1, 3
+	const t1, t2, t3, t4 = 0, 1, 2, 3
+	gemm(c11, ldc, a11, b, b11, bias, 0)
+	s.moveRows(c12, c11, ldc, pairs)
+	gemm(c12, ldc, s2, sums, t2, nil, Accumulate)
+	s.moveRows(c21, c12, ldc, pairs)
+	gemm(c21, ldc, s3, sums, t3, nil, Accumulate)
+	gemm(p, nr, s1, sums, t1, shift, 0)
+	s.sumRows(c22, c21, ldc, p, pairs, flags)
+	s.sumRows(c12, c12, ldc, p, pairs, 0)
+	gemm(c21, ldc, a22, sums, t4, nil, Accumulate|flags)
+	gemm(c12, ldc, s4, b, b22, nil, Accumulate|flags)
+	gemm(c11, ldc, a12, b, b21, nil, Accumulate|flags)
 }
 
-// spread copies rows of NR numbers to rows ldd apart.
-func (s *Set) spread(dst []float32, ldd int, src []float32, rows int) {
-	nr := s.NR
-	if s.spreadRows != nil {
-		s.spreadRows(dst, ldd, src, rows)
+// moveRows copies rows of NR numbers that lie ld apart.
+func (s *Set) moveRows(dst, src []float32, ld, rows int) {
+	if s.copyRows != nil {
+		s.copyRows(dst, ld, src, ld, rows)
 		return
 	}
 	for i := range rows {
-		copy(dst[i*ldd:i*ldd+nr], src[i*nr:(i+1)*nr])
+		copy(dst[i*ld:i*ld+s.NR], src[i*ld:])
+	}
+}
+
+// sumRows adds rows of NR numbers that follow one another to rows that lie ld apart.
+func (s *Set) sumRows(dst, src []float32, ld int, more []float32, rows int, flags Flags) {
+	nr := s.NR
+	if s.addRows != nil && flags&LeakyReLU == 0 {
+		low := float32(math.Inf(-1))
+		if flags&ReLU != 0 {
+			low = 0
+		}
+		s.addRows(dst, ld, src, ld, more, rows, low)
+		return
+	}
+	for i := range rows {
+		row := dst[i*ld : i*ld+nr]
+		for j, v := range more[i*nr : (i+1)*nr] {
+			row[j] = src[i*ld+j] + v
+		}
+		switch {
+		case flags&ReLU != 0:
+			relu(row)
+		case flags&LeakyReLU != 0:
+			leakyReLU(row)
+		}
 	}
 }
 

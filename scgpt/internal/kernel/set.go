@@ -64,13 +64,13 @@ type Set struct {
 	// that are a multiple of 16 numbers; nil where there is no fast way.
 	pair func(dst []float32, plane int, first, second []float32)
 
-	// spreadRows copies rows of NR numbers to rows ldd apart; nil where there is
-	// no fast way.
-	spreadRows func(dst []float32, ldd int, src []float32, rows int)
+	// addRows sets rows of NR numbers, ldd apart, to the sum of those of src and
+	// more, or to low where that is more; those of more follow one another. nil
+	// where there is no fast way.
+	addRows func(dst []float32, ldd int, src []float32, lds int, more []float32, rows int, low float32)
 
-	// copyPanel copies k rows of NR numbers, ld apart, to a panel; nil where
-	// there is no fast way.
-	copyPanel func(panel, src []float32, ld, k int)
+	// copyRows copies rows of NR numbers; nil where there is no fast way.
+	copyRows func(dst []float32, ldd int, src []float32, lds, rows int)
 
 	// transpose8 writes eight rows of 8·blocks columns as 8·blocks rows of
 	// eight, dst[p·ldd+i] = src[i·lds+p]; nil where there is no fast way.

@@ -92,8 +92,8 @@ var avx512 = &Set{
 	},
 	Add:        sum(sumAVX512),
 	AddNorm:    addNorm(addNormAVX512),
-	copyPanel:  copyPanel(32, copyRowsAVX512),
-	spreadRows: spreadRows(32, spreadRowsAVX512),
+	copyRows:   copyRows(32, copyRowsAVX512),
+	addRows:    addRows(32, addRowsAVX512),
 	pair:       pair(pairRowsAVX512),
 	prefetch:   [2]prefetchFunc{prefetch(prefetchAVX512), prefetch(prefetchWriteAVX512)},
 	transpose8: transpose,
@@ -119,8 +119,8 @@ var avx2 = &Set{
 	},
 	Add:        sum(sumAVX2),
 	AddNorm:    addNorm(addNormAVX2),
-	copyPanel:  copyPanel(16, copyRowsAVX2),
-	spreadRows: spreadRows(16, spreadRowsAVX2),
+	copyRows:   copyRows(16, copyRowsAVX2),
+	addRows:    addRows(16, addRowsAVX2),
 	pair:       pair(pairRowsAVX2),
 	prefetch:   [2]prefetchFunc{prefetch(prefetchAVX2), prefetch(prefetchWriteAVX2)},
 	transpose8: transpose,
@@ -189,23 +189,23 @@ func prefetch(f func(rows *float32, ld int, m int, n int)) prefetchFunc {
 	}
 }
 
-func copyPanel(nr int, f func(dst *float32, src *float32, ld int, rows int)) func(panel, src []float32, ld, k int) {
-	return func(panel, src []float32, ld, k int) {
-		if k < 1 {
-			return
-		}
-		_, _ = panel[nr*k-1], src[(k-1)*ld+nr-1]
-		f(&panel[0], &src[0], ld, k)
-	}
-}
-
-func spreadRows(nr int, f func(dst *float32, ld int, src *float32, rows int)) func(dst []float32, ldd int, src []float32, rows int) {
-	return func(dst []float32, ldd int, src []float32, rows int) {
+func copyRows(nr int, f func(dst *float32, ldd int, src *float32, lds int, rows int)) func(dst []float32, ldd int, src []float32, lds, rows int) {
+	return func(dst []float32, ldd int, src []float32, lds, rows int) {
 		if rows < 1 {
 			return
 		}
-		_, _ = dst[(rows-1)*ldd+nr-1], src[rows*nr-1]
-		f(&dst[0], ldd, &src[0], rows)
+		_, _ = dst[(rows-1)*ldd+nr-1], src[(rows-1)*lds+nr-1]
+		f(&dst[0], ldd, &src[0], lds, rows)
+	}
+}
+
+func addRows(nr int, f func(dst *float32, ldd int, src *float32, lds int, more *float32, rows int, low float32)) func(dst []float32, ldd int, src []float32, lds int, more []float32, rows int, low float32) {
+	return func(dst []float32, ldd int, src []float32, lds int, more []float32, rows int, low float32) {
+		if rows < 1 {
+			return
+		}
+		_, _, _ = dst[(rows-1)*ldd+nr-1], src[(rows-1)*lds+nr-1], more[rows*nr-1]
+		f(&dst[0], ldd, &src[0], lds, &more[0], rows, low)
 	}
 }
 

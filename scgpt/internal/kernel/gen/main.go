@@ -7,8 +7,8 @@
 //	softmax      row = exp(row - max), and the sum
 //	scale        dst = s·src
 //	sum          dst = a + b
-//	copyRows     columns of a matrix as a panel (amd64)
-//	spreadRows   a panel as columns of a matrix (amd64)
+//	copyRows     columns of a matrix to another (amd64)
+//	addRows      the sum of columns of a matrix and a panel (amd64)
 //	pairRows     two rows as the seven half rows of a pair (amd64)
 //	prefetch, prefetchWrite
 //	             rows into the nearest cache (amd64)
@@ -79,7 +79,7 @@ func main() {
 		scale(v)
 		sum(v)
 		copyRows(v)
-		spreadRows(v)
+		addRows(v)
 		pairRows(v)
 		prefetch(v, "prefetch", toRead)
 		prefetch(v, "prefetchWrite", toWrite)

@@ -248,40 +248,52 @@ func toWrite(m Mem) {
 	Instruction(&ir.Instruction{Opcode: "BYTE", Operands: []Op{U8(0x08)}})
 }
 
-// copyRows copies rows of two vectors, ld numbers apart, side by side.
+// copyRows copies rows of a tile's columns, ldd and lds apart.
 func copyRows(v vectors) {
-	TEXT("copyRows"+v.name(), NOSPLIT, "func(dst *float32, src *float32, ld int, rows int)")
+	TEXT("copyRows"+v.name(), NOSPLIT, "func(dst *float32, ldd int, src *float32, lds int, rows int)")
 	Pragma("noescape")
-	dst, src, ld, rows := param("dst"), param("src"), param("ld"), param("rows")
-	SHLQ(Imm(2), ld)
+	dst, ldd, src, lds, rows := param("dst"), param("ldd"), param("src"), param("lds"), param("rows")
+	SHLQ(Imm(2), ldd)
+	SHLQ(Imm(2), lds)
 	Label("row")
 	for j := range 2 {
 		x := v.vector()
 		VMOVUPS(Mem{Base: src, Disp: j * bytes(v)}, x)
 		VMOVUPS(x, Mem{Base: dst, Disp: j * bytes(v)})
 	}
-	ADDQ(ld, src)
-	ADDQ(U32(uint32(2*bytes(v))), dst)
+	ADDQ(lds, src)
+	ADDQ(ldd, dst)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
 	VZEROUPPER()
 	RET()
 }
 
-// spreadRows is copyRows the other way.
-func spreadRows(v vectors) {
-	TEXT("spreadRows"+v.name(), NOSPLIT, "func(dst *float32, ld int, src *float32, rows int)")
+// addRows sets rows of a tile's columns, ldd apart, to the sum of rows lds apart and
+// of rows that follow one another, or to low where that is more. NaN stays NaN.
+func addRows(v vectors) {
+	TEXT("addRows"+v.name(), NOSPLIT, "func(dst *float32, ldd int, src *float32, lds int, more *float32, rows int, low float32)")
 	Pragma("noescape")
-	dst, ld, src, rows := param("dst"), param("ld"), param("src"), param("rows")
-	SHLQ(Imm(2), ld)
+	dst, ldd, src, lds, more, rows := param("dst"), param("ldd"), param("src"), param("lds"), param("more"), param("rows")
+	low := v.vector()
+	at, err := Param("low").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VBROADCASTSS(at.Addr, low)
+	SHLQ(Imm(2), ldd)
+	SHLQ(Imm(2), lds)
 	Label("row")
 	for j := range 2 {
 		x := v.vector()
 		VMOVUPS(Mem{Base: src, Disp: j * bytes(v)}, x)
+		VADDPS(Mem{Base: more, Disp: j * bytes(v)}, x, x)
+		VMAXPS(x, low, x)
 		VMOVUPS(x, Mem{Base: dst, Disp: j * bytes(v)})
 	}
-	ADDQ(U32(uint32(2*bytes(v))), src)
-	ADDQ(ld, dst)
+	ADDQ(lds, src)
+	ADDQ(ldd, dst)
+	ADDQ(U32(uint32(2*bytes(v))), more)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
 	VZEROUPPER()
