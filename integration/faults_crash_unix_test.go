@@ -28,7 +28,7 @@ func TestFaultCrashes(t *testing.T) {
 		o.BackOff = registry.BackOff{Initial: 5 * time.Millisecond, Max: 200 * time.Millisecond}
 	})
 	require.NoError(t, reg.Register(risky, registry.Process(registry.ProcessOptions{
-		Args: []string{}, Output: silentOutput{}, MemoryLimit: 1 << 30,
+		Args: []string{}, Output: silentOutput{}, MemoryLimit: 256 << 20,
 		// Who runs wild leaves the processors to the others, takes one at most, and
 		// does not run for long.
 		Idle: true, OverdueTimeout: 100 * time.Millisecond,
