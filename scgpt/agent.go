@@ -24,7 +24,7 @@ import (
 
 // Version of the agent. It stands in shard files, stored results and outputs; it
 // changes when the bytes of a result may.
-const Version = "0.1.0"
+const Version = "0.2.0"
 
 // Agent is the scGPT agent. Make it with [New].
 type Agent struct {

@@ -54,8 +54,8 @@ type LayerFinisher interface {
 type PairUploader interface {
 	// UploadPaired is UploadMatrix for weights that StartLayer and FinishLayer may
 	// multiply by pairs of rows: with other last bits than Linear, which depend on
-	// nothing but the cell. The matrix may take twice the memory. For every other
-	// operation it is like any matrix.
+	// nothing but the cell. It takes longer for cells of one token or three. The
+	// matrix may take twice the memory. For every other operation it is like any.
 	UploadPaired(out, in int, data []float32) (Matrix, error)
 }
 

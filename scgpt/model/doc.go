@@ -36,8 +36,8 @@
 //   - The embedding of <cls> needs the last layer for that token alone. Its keys
 //     and values are not computed at all: the weights are folded into the query
 //     and into the projection of what was attended to.
-//   - With a [compute.PairUploader], products of the layers between take the tokens
-//     of a cell two by two.
+//   - With a [compute.PairUploader], all other products of the layers but the last take
+//     the tokens of a cell two by two.
 //
 // On other devices the last layer computes keys and values of all tokens, and
 // queries, projections and feed-forward for <cls> alone. The bytes of a cell's

@@ -27,15 +27,19 @@ func with(change func(*synthetic)) synthetic {
 
 // variants are the architectures that the goldens do not reach.
 var variants = map[string]synthetic{
-	"bare":            small,
-	"one layer":       with(func(s *synthetic) { s.Layers = 1 }),
-	"category":        with(func(s *synthetic) { s.Style, s.ValueRows, s.Classes = checkpoint.Category, 53, 4 }),
-	"scaling":         with(func(s *synthetic) { s.Style = checkpoint.Scaling }),
-	"batch norm":      with(func(s *synthetic) { s.BatchNorm, s.Classes = true, 7 }),
-	"domains":         with(func(s *synthetic) { s.Domains = 3 }),
-	"decoders":        with(func(s *synthetic) { s.Decoders = true }),
-	"zero decoders":   with(func(s *synthetic) { s.Decoders, s.Zero = true, true }),
-	"labels":          with(func(s *synthetic) { s.Labels, s.Decoders, s.Zero = 2, true, true }),
+	"bare":          small,
+	"one layer":     with(func(s *synthetic) { s.Layers = 1 }),
+	"category":      with(func(s *synthetic) { s.Style, s.ValueRows, s.Classes = checkpoint.Category, 53, 4 }),
+	"scaling":       with(func(s *synthetic) { s.Style = checkpoint.Scaling }),
+	"batch norm":    with(func(s *synthetic) { s.BatchNorm, s.Classes = true, 7 }),
+	"domains":       with(func(s *synthetic) { s.Domains = 3 }),
+	"decoders":      with(func(s *synthetic) { s.Decoders = true }),
+	"zero decoders": with(func(s *synthetic) { s.Decoders, s.Zero = true, true }),
+	"labels":        with(func(s *synthetic) { s.Labels, s.Decoders, s.Zero = 2, true, true }),
+	// Wide enough for products of pairs of rows.
+	"wide": with(func(s *synthetic) {
+		s.Width, s.Heads, s.Hidden, s.Layers, s.Decoders, s.Zero = 128, 2, 128, 3, true, true
+	}),
 	"labels, domains": with(func(s *synthetic) { s.Labels, s.Domains, s.Decoders, s.Classes = 3, 3, true, 2 }),
 }
 
@@ -114,11 +118,21 @@ func TestDomainsDiffer(t *testing.T) {
 // into pieces, whatever else is asked for and however many threads there are.
 func TestSameBytes(t *testing.T) {
 	t.Parallel()
-	s := variants["zero decoders"]
+	// The probe has no operations but those of every device.
+	t.Run("small", func(t *testing.T) {
+		t.Parallel()
+		requireSameBytes(t, variants["zero decoders"], newProbe(t, "cpu"))
+	})
+	t.Run("wide", func(t *testing.T) {
+		t.Parallel()
+		requireSameBytes(t, variants["wide"], openDevice(t, "cpu", compute.Options{}))
+	})
+}
+
+func requireSameBytes(t *testing.T, s synthetic, dev compute.Device) {
 	s.Classes = 3
 	ck := s.open(t)
 	batch := randomCells(2, s.Vocab, 40, 3, 17, 70, 1, 29)
-	dev := newProbe(t, "cpu")
 	m := loadModel(t, dev, ck)
 	want, err := m.Forward(t.Context(), batch, everything(m))
 	require.NoError(t, err)

@@ -86,7 +86,7 @@ func testPairs(t *testing.T, c Config) {
 		t.Skip("the device is no PairUploader")
 	}
 	for _, size := range []struct{ width, hidden, heads int }{
-		{128, 256, 2}, {256, 128, 8}, {192, 160, 3}, {320, 64, 4}, {72, 40, 3},
+		{128, 256, 2}, {256, 128, 8}, {256, 256, 4}, {192, 160, 3}, {320, 64, 4}, {72, 40, 3},
 	} {
 		lengths := []int{61, 1, 14, 3, 130, 28, 2, 225, 33}
 		count := total(lengths)
@@ -126,6 +126,14 @@ func testPairs(t *testing.T, c Config) {
 			mixed.Up.Weight = n.tail[single].Up.Weight
 			requireSameBits(t, rows, n.finish(mixed, x, y, lengths, true), what+": one matrix is not for pairs")
 			n.requireSameLinear(t, x, what)
+			require.Empty(t, n.start(paired, nil, nil), what)
+			require.Empty(t, n.finish(n.tail[paired], nil, nil, nil, true), what)
+
+			// A bias of zeros is none.
+			zeros := n.qkv[paired]
+			zeros.Bias = n.upload(1, 3*size.width, make([]float32, 3*size.width))
+			n.qkv[single], n.qkv[paired].Bias = zeros, nil
+			requireSameBits(t, n.start(single, x, lengths), n.start(paired, x, lengths), what+": no bias")
 		}
 	}
 	var shape *compute.ShapeError
@@ -135,6 +143,10 @@ func testPairs(t *testing.T, c Config) {
 	require.ErrorAs(t, first.Device.(compute.LayerFinisher).FinishLayer(first.ctx, first.tensor(5, 128), first.tensor(5, 128), first.layout(2, 2), n.tail[paired]), &shape)
 	foreign, _ := c.pair(t)
 	require.ErrorAs(t, first.Device.(compute.LayerFinisher).FinishLayer(first.ctx, first.tensor(500, 128), first.tensor(500, 128), foreign.layout(500), n.tail[paired]), &shape)
+	freed := first.layout(500)
+	freed.Free()
+	require.ErrorAs(t, first.Device.(compute.LayerFinisher).FinishLayer(first.ctx, first.tensor(500, 128), first.tensor(500, 128), freed, n.tail[paired]), &shape)
+	require.ErrorAs(t, first.Device.(compute.LayerStarter).StartLayer(first.ctx, first.tensor(500, 128), first.tensor(500, 128), n.qkv[paired], freed, 2), &shape)
 	requireEnds(t, first, func(b *bench) error {
 		return b.Device.(compute.LayerFinisher).FinishLayer(b.ctx, b.tensor(500, 128), b.tensor(500, 128), b.layout(250, 250), n.tail[paired])
 	})
@@ -160,6 +172,11 @@ func (n *pairNetwork) requireSameLinear(t *testing.T, x []float32, what string) 
 	mapped, err := sharer.MapMatrix(3*n.width, n.width, content)
 	require.NoError(t, err)
 	require.NoError(t, run(got, mapped))
+	for _, wrong := range [][]float32{content[1:], append([]float32{0}, content...)} {
+		_, err := sharer.MapMatrix(3*n.width, n.width, wrong)
+		var shape *compute.ShapeError
+		require.ErrorAs(t, err, &shape, "%s: content of %d numbers", what, len(wrong))
+	}
 	requireSameBits(t, n.read(want), n.read(got), what+": Linear, mapped")
 	lengths := []int{rows}
 	before := n.start(paired, x, lengths)

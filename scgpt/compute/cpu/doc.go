@@ -21,11 +21,11 @@
 // leave. Sums, softmax and norms are float32 in all.
 //
 // In float32 the products of a layer whose rows belong to one cell are made by
-// Strassen's algorithm, once: with seven multiplications of half the size for eight
-// ([compute.PairUploader]). Its error is about that of plain sums where rows are of
-// like size, as layer norms leave them: embeddings of the full-size model are a tenth
-// farther from those of float64 (1 - cosine is below 1e-12; go test -v -run Precision
-// ./scgpt/model).
+// Strassen's algorithm, once, on amd64: with seven multiplications of half the size
+// for eight ([compute.PairUploader]). Its error is about that of plain sums where two
+// rows, and two columns of weights, are of like size: embeddings of the full-size model
+// are a tenth farther from those of float64 (go test -v -run Precision ./scgpt/model).
+// A number that is not finite shows in both tokens of a pair, not in one.
 //
 // The bits of a bfloat16 product's sum are those that the processor's
 // instruction gives; makers of processors may differ in its inner rounding.

@@ -23,8 +23,10 @@ func (d *device) FinishLayer(ctx context.Context, h, attended compute.Tensor, ce
 	if err := compute.CheckFinishLayer(h, attended, cells, l); err != nil {
 		return err
 	}
+	var offsets []int32
 	if cells != nil {
-		if _, err := d.offsets(op, cells); err != nil {
+		var err error
+		if offsets, err = d.offsets(op, cells); err != nil {
 			return err
 		}
 	}
@@ -71,10 +73,6 @@ func (d *device) FinishLayer(ctx context.Context, h, attended compute.Tensor, ce
 	if cells == nil {
 		return d.finishRows(ctx, n, t)
 	}
-	offsets, err := d.offsets(op, cells)
-	if err != nil {
-		return err
-	}
 	return d.finishPairs(ctx, pairsOf(offsets), t)
 }
 
@@ -119,7 +117,7 @@ func (d *device) finishRows(ctx context.Context, n int, t layerTail) error {
 
 // finishPairs is finishRows by pairs of rows.
 func (d *device) finishPairs(ctx context.Context, pairs pairList, t layerTail) error {
-	out, up, down, cols := d.pairLayer(t.out), d.pairLayer(t.up), d.pairLayer(t.down), t.cols
+	out, up, down, cols := d.layerOfPairs(t.out), d.layerOfPairs(t.up), d.layerOfPairs(t.down), t.cols
 	blocks := d.rowBlocks(pairs.count(), finishPairBlock)
 	depth, ld := max(out.in, up.in, down.in), kernel.Stride(max(cols, up.cols))
 	return d.parallel(ctx, len(blocks)-1, func(thread, i int, stopped func() bool) {

@@ -49,7 +49,7 @@ func (d *device) paired(w compute.Matrix) bool {
 }
 
 // pairLayer returns a layer whose matrix is paired.
-func (d *device) pairLayer(l packedLayer) pairLayer {
+func (d *device) layerOfPairs(l packedLayer) pairLayer {
 	p := pairLayer{packedLayer: l, sums: l.panels[d.set.PackedLen(l.cols, l.in):]}
 	if l.bias == nil {
 		return p
@@ -63,8 +63,8 @@ func (d *device) pairLayer(l packedLayer) pairLayer {
 	return p
 }
 
-// pairRows is some pairs as the kernels read them.
-type pairRows struct {
+// rowPairs is some pairs as the kernels read them.
+type rowPairs struct {
 	pairs   int
 	factors []float32
 	scratch []float32
@@ -76,8 +76,8 @@ func (d *device) pairScratch(pairs, depth int) int {
 	return kernel.PairFactorsLen(pairs, depth) + d.set.PairScratch(pairs) + depth
 }
 
-func (d *device) carvePairs(buf *scratch, pairs, depth int) pairRows {
-	b := pairRows{
+func (d *device) carvePairs(buf *scratch, pairs, depth int) rowPairs {
+	b := rowPairs{
 		pairs: pairs, factors: buf.carve(kernel.PairFactorsLen(pairs, depth)),
 		scratch: buf.carve(d.set.PairScratch(pairs)), zeros: buf.carve(depth),
 	}
@@ -86,7 +86,7 @@ func (d *device) carvePairs(buf *scratch, pairs, depth int) pairRows {
 }
 
 // pairFactors lays out pair p of some; rows is one or two rows of k numbers.
-func (d *device) pairFactors(b pairRows, p int, rows []float32, k int) {
+func (d *device) pairFactors(b rowPairs, p int, rows []float32, k int) {
 	second := b.zeros[:k]
 	if len(rows) > k {
 		second = rows[k:]
@@ -96,7 +96,7 @@ func (d *device) pairFactors(b pairRows, p int, rows []float32, k int) {
 
 // pairProduct computes columns c0 to c0+cols-1 of the block's rows: row 2·i and
 // 2·i+1 of dst are pair i's.
-func (d *device) pairProduct(b pairRows, l pairLayer, c0, cols int, dst []float32, ldd int, act compute.Activation) {
+func (d *device) pairProduct(b rowPairs, l pairLayer, c0, cols int, dst []float32, ldd int, act compute.Activation) {
 	wide, k := 2*d.set.NR, l.in
 	flags := flagsOf(act)
 	for j := c0; j < c0+cols; j += wide {
@@ -109,7 +109,7 @@ func (d *device) pairProduct(b pairRows, l pairLayer, c0, cols int, dst []float3
 }
 
 // pairBlock pairs are the most of a task of a product.
-const pairBlock = rowBlock / 2
+const pairBlock = 56
 
 // linearIn is Linear, by pairs of the rows of cells where they are given and the
 // weights are paired.
@@ -138,7 +138,7 @@ func (d *device) linearIn(ctx context.Context, cells compute.Layout, dst, src co
 	if err != nil {
 		return err
 	}
-	l, pairs := d.pairLayer(packed), pairsOf(offsets)
+	l, pairs := d.layerOfPairs(packed), pairsOf(offsets)
 
 	// As in Linear, the columns are shared out where rows are few.
 	blocks := d.rowBlocks(pairs.count(), pairBlock)

@@ -55,7 +55,8 @@ func (d *device) rows(ctx context.Context, n, block int, task func(thread, from,
 
 // rowBlock is the largest number of rows of a task of a product: with 512
 // columns a quarter of a megabyte, which stays in a core's L2.
-const rowBlock = 112
+// It is even, so that no pair of rows lies in two blocks.
+const rowBlock = 2 * pairBlock
 
 // rowBlocks cuts n rows into blocks of whole tiles, of about most rows or less,
 // and returns their borders.

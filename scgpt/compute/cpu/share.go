@@ -34,9 +34,13 @@ func (d *device) MapMatrix(out, in int, content []float32) (compute.Matrix, erro
 		return nil, err
 	}
 	want := d.set.PackedLen(out, in)
-	paired := d.set.Pairs(out, in) && len(content) == want+d.set.PairedLen(out, in)
+	paired := d.set.Pairs(out, in) && len(content) == want+d.set.PairSumsLen(out, in)
 	if out < 1 || len(content) != want && !paired {
-		return nil, &compute.ShapeError{Op: op, Problem: fmt.Sprintf("%d numbers for %d × %d, which takes %d", len(content), out, in, want)}
+		problem := fmt.Sprintf("%d numbers for %d × %d, which takes %d", len(content), out, in, want)
+		if d.set.Pairs(out, in) {
+			problem += fmt.Sprintf(", or %d for pairs of rows", want+d.set.PairSumsLen(out, in))
+		}
+		return nil, &compute.ShapeError{Op: op, Problem: problem}
 	}
 	if d.closed.Load() {
 		return nil, errClosed

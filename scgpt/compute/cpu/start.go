@@ -49,7 +49,7 @@ func (d *device) StartLayer(ctx context.Context, attended, h compute.Tensor, qkv
 	}
 	start := headStart{l: l, width: width, dim: dim, input: from, ld: l.in}
 	if paired {
-		p := d.pairLayer(l)
+		p := d.layerOfPairs(l)
 		start.pairs = &p
 	} else {
 		start.ld = d.factorStride(l.in)

@@ -95,12 +95,12 @@ func (d *device) uploadMatrix(out, in int, data []float32, paired bool) (compute
 	}
 	n, sums := d.set.PackedLen(out, in), 0
 	if paired {
-		sums = d.set.PairedLen(out, in)
+		sums = d.set.PairSumsLen(out, in)
 	}
 	packed := alignedFloats(n + sums)
 	d.set.PackRows(packed[:n], data, in, out, in, make([]float32, d.set.PackScratch(in)))
 	if paired {
-		d.set.PackPairs(packed[n:], packed[:n], out, in)
+		d.set.PackPairSums(packed[n:], packed[:n], out, in)
 	}
 	m := &matrix{dev: d, out: out, in: in}
 	m.data.Store(&packed)

@@ -16,30 +16,33 @@ import "math"
 //	                        C12 = U2 + S1·T1 + S4·B22
 //
 // A11 is the first half of the first row of a pair, A21 that of the second. The
-// error is bounded by the largest number of the pair of rows, not by that of each
-// row; for rows of like size, as norms leave them, it is little more than that of a
-// plain sum.
+// error of a number is bounded by the largest of both rows and of both columns (j of
+// the one panel and of the other), not by those of its own: where these are of like
+// size it is little more than that of a plain sum. Likewise what is not finite in one
+// of them shows in the other.
 
 // pairPlanes is the number of half rows that a pair is laid out as: A11, A12, A22,
 // S1, S2, S3, S4.
 const pairPlanes = 7
 
-// minPairDepth is the least depth at which pairs gain anything.
+// minPairDepth is the least depth of products of pairs; with less, what surrounds the
+// multiplications takes what they save.
 const minPairDepth = 128
 
 // Pairs reports whether n × k matrices are multiplied by pairs of rows: where
 // factors are float32, panels come in twos, and half the depth is whole vectors of
-// any set.
+// any set. Sets without the loops around it (neon) would gain little; Generic has it
+// so that it can be tested everywhere.
 func (s *Set) Pairs(n, k int) bool {
-	return s.InPlace() && k >= minPairDepth && k%32 == 0 && n%(2*s.NR) == 0
+	return s.InPlace() && (s.pairRows != nil || s == Generic) && k >= minPairDepth && k%32 == 0 && n%(2*s.NR) == 0
 }
 
-// PairedLen is the length of what PackPairs makes.
-func (s *Set) PairedLen(n, k int) int { return n * k }
+// PairSumsLen is the length of what PackPairSums makes.
+func (s *Set) PairSumsLen(n, k int) int { return n * k }
 
-// PackPairs sets dst to the sums T1 to T4 of each two panels of a packed n × k
+// PackPairSums sets dst to the sums T1 to T4 of each two panels of a packed n × k
 // matrix, which must be one of Pairs.
-func (s *Set) PackPairs(dst, panels []float32, n, k int) {
+func (s *Set) PackPairSums(dst, panels []float32, n, k int) {
 	half := k / 2 * s.NR
 	for j := 0; j < n*k; j += 4 * half {
 		b11, b21, b12, b22 := panels[j:j+half], panels[j+half:j+2*half], panels[j+2*half:j+3*half], panels[j+3*half:j+4*half]
@@ -63,15 +66,15 @@ func PairFactorsLen(pairs, k int) int { return pairPlanes * pairs * PairStride(k
 func (s *Set) PairFactors(dst []float32, i, pairs int, first, second []float32) {
 	k := len(first)
 	ld := PairStride(k)
-	s.pairRows(dst[i*ld:], pairs*ld, first, second)
+	s.halfRows(dst[i*ld:], pairs*ld, first, second)
 }
 
 // PairScratch is the length of the scratch memory that GemmPairs needs.
 func (s *Set) PairScratch(pairs int) int { return pairs * s.NR }
 
-// GemmPairs computes some pairs of rows and two panels of columns as Gemm does for
-// single rows. Rows 2·i and 2·i+1 of c are those of pair i of a (see PairFactors).
-// b is the two panels, sums what PackPairs makes of them; bias is the first panel's,
+// GemmPairs computes some pairs of rows, at least one, and two panels of columns as Gemm
+// does for single rows; flags are ReLU, LeakyReLU or 0. Rows 2·i and 2·i+1 of c are those of pair i of a (see PairFactors).
+// b is the two panels, sums what PackPairSums makes of them; bias is the first panel's,
 // shift the second's less the first's, or both are nil.
 func (s *Set) GemmPairs(pairs, k int, a, b, sums, c []float32, ldc int, bias, shift, scratch []float32, flags Flags) {
 	ld, nr, half := PairStride(k), s.NR, k/2
@@ -107,7 +110,8 @@ func (s *Set) moveRows(dst, src []float32, ld, rows int) {
 	}
 }
 
-// sumRows adds rows of NR numbers that follow one another to rows that lie ld apart.
+// sumRows sets rows of NR numbers of dst to act(src + more). Those of dst and src lie ld
+// apart, those of more follow one another.
 func (s *Set) sumRows(dst, src []float32, ld int, more []float32, rows int, flags Flags) {
 	nr := s.NR
 	if s.addRows != nil && flags&LeakyReLU == 0 {
@@ -132,10 +136,10 @@ func (s *Set) sumRows(dst, src []float32, ld int, more []float32, rows int, flag
 	}
 }
 
-// pairRows writes the seven half rows of a pair, plane numbers apart.
-func (s *Set) pairRows(dst []float32, plane int, first, second []float32) {
-	if s.pair != nil {
-		s.pair(dst, plane, first, second)
+// halfRows writes the seven half rows of a pair, plane numbers apart.
+func (s *Set) halfRows(dst []float32, plane int, first, second []float32) {
+	if s.pairRows != nil {
+		s.pairRows(dst, plane, first, second)
 		return
 	}
 	half := len(first) / 2

@@ -60,9 +60,9 @@ type Set struct {
 	// and to write them; nil where there is no way.
 	prefetch [2]prefetchFunc
 
-	// pair writes the seven half rows of a pair, plane numbers apart, of halves
+	// pairRows writes the seven half rows of a pair, plane numbers apart, of halves
 	// that are a multiple of 16 numbers; nil where there is no fast way.
-	pair func(dst []float32, plane int, first, second []float32)
+	pairRows func(dst []float32, plane int, first, second []float32)
 
 	// addRows sets rows of NR numbers, ldd apart, to the sum of those of src and
 	// more, or to low where that is more; those of more follow one another. nil

@@ -94,7 +94,7 @@ var avx512 = &Set{
 	AddNorm:    addNorm(addNormAVX512),
 	copyRows:   copyRows(32, copyRowsAVX512),
 	addRows:    addRows(32, addRowsAVX512),
-	pair:       pair(pairRowsAVX512),
+	pairRows:   pairRows(pairRowsAVX512),
 	prefetch:   [2]prefetchFunc{prefetch(prefetchAVX512), prefetch(prefetchWriteAVX512)},
 	transpose8: transpose,
 }
@@ -121,7 +121,7 @@ var avx2 = &Set{
 	AddNorm:    addNorm(addNormAVX2),
 	copyRows:   copyRows(16, copyRowsAVX2),
 	addRows:    addRows(16, addRowsAVX2),
-	pair:       pair(pairRowsAVX2),
+	pairRows:   pairRows(pairRowsAVX2),
 	prefetch:   [2]prefetchFunc{prefetch(prefetchAVX2), prefetch(prefetchWriteAVX2)},
 	transpose8: transpose,
 }
@@ -209,11 +209,11 @@ func addRows(nr int, f func(dst *float32, ldd int, src *float32, lds int, more *
 	}
 }
 
-func pair(f func(dst *float32, plane int, first *float32, second *float32, n int)) func(dst []float32, plane int, first, second []float32) {
+func pairRows(f func(dst *float32, plane int, first *float32, second *float32, n int)) func(dst []float32, plane int, first, second []float32) {
 	return func(dst []float32, plane int, first, second []float32) {
 		half := len(first) / 2
-		if half < 1 {
-			return
+		if half < 16 || half%16 != 0 {
+			panic("kernel: halves of rows are no whole vectors")
 		}
 		_, _ = dst[(pairPlanes-1)*plane+half-1], second[2*half-1]
 		f(&dst[0], plane, &first[0], &second[0], half)
