@@ -34,7 +34,7 @@ def prepare(o):
     o.dir.mkdir(parents=True, exist_ok=True)
     pt = o.model or o.dir / "full"
     if o.model is None and not (pt / "args.json").exists():
-        call("go", "run", "./bench/fullmodel", pt)
+        call(sys.executable, BENCH / "cpu/make_checkpoint.py", pt)
     program = o.dir / "scgpt"
     call("go", "build", "-o", program, "./examples/scgpt")
     st = o.dir / (pt.name + "-safetensors")
