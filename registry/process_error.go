@@ -22,6 +22,8 @@ type ProcessError struct {
 	// Exit is the exit status or the signal, as "exit status 2" and
 	// "signal: killed".
 	Exit string `json:"exit"`
+	// MemoryLimit is that of the process, in bytes; 0 is none.
+	MemoryLimit int64 `json:"memory_limit,omitempty"`
 	// Output is the end of what the process wrote to standard output and
 	// standard error, with the values of variables that look like secrets
 	// replaced by the variables' names.
@@ -41,6 +43,9 @@ func (e *ProcessError) Error() string {
 	}
 	if line := tellingLine(e.Output); line != "" {
 		fmt.Fprintf(&b, ": %s", line)
+	}
+	if e.MemoryLimit > 0 && (strings.Contains(e.Output, "out of memory") || strings.Contains(e.Output, "cannot allocate memory")) {
+		fmt.Fprintf(&b, " (its memory limit is %d MiB)", e.MemoryLimit>>20)
 	}
 	if n := len(e.Running); n > 0 {
 		fmt.Fprintf(&b, " (while running %s", e.Running[0])

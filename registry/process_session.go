@@ -169,7 +169,7 @@ func (s *session) watch(ctx context.Context) {
 			s.drainChild()
 		case <-late:
 			late = nil
-			s.kill("it did not stop in time")
+			s.kill("it had not stopped when its stop was cut")
 		}
 	}
 }
@@ -372,7 +372,7 @@ func (s *session) epitaph(ctx context.Context, env []string) error {
 	s.mu.Unlock()
 	return &ProcessError{
 		Agent: s.name, Instance: s.instance, PID: s.child.PID, At: time.Now(), Reason: s.reason,
-		Exit: s.child.Exit(), Output: redacted(s.child.Output(), env), Running: running,
+		Exit: s.child.Exit(), MemoryLimit: s.opts.MemoryLimit, Output: redacted(s.child.Output(), env), Running: running,
 	}
 }
 

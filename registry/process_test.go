@@ -162,6 +162,7 @@ func TestProcessEnds(t *testing.T) {
 			require.Contains(t, words.Output, c.output)
 			require.Contains(t, words.Reason, c.reason)
 			require.NotEmpty(t, words.Error())
+			require.Equal(t, o.MemoryLimit > 0, strings.Contains(words.Error(), "(its memory limit is 256 MiB)"), words.Error())
 			require.NotContains(t, strings.Join(log.lines(), "\n"), "sesame-open")
 			require.Contains(t, strings.Join(log.lines(), "\n"), `msg="Process ended" agent=a process=0 error="process `+strconv.Itoa(words.PID))
 			gone(t, words.PID)

@@ -226,7 +226,11 @@ func (s *supervisor) hurry(timeout time.Duration) {
 	status := s.status()
 	s.stopError = &StopError{Agent: s.name, Timeout: timeout, Running: status.Running, Doing: status.Doing, Cut: cut}
 	s.board.failed(s.stopError)
-	s.log.Error("Agent did not stop in time", "error", s.stopError)
+	message := "Agent did not stop in time"
+	if cut {
+		message = "Agent was cut while it stopped"
+	}
+	s.log.Error(message, "error", s.stopError)
 	close(s.late)
 }
 

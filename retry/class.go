@@ -99,16 +99,29 @@ func ClassOf(err error) (Class, bool) {
 // library's own error types: they say nothing about the error.
 var unnamed = map[string]bool{
 	"": true, "errorString": true, "wrapError": true, "wrapErrors": true, "joinError": true,
+	"Errno": true, "PathError": true, "LinkError": true, "SyscallError": true, "OpError": true,
 }
 
 // innermost returns the application error that has no further one as its
-// cause, or nil.
+// cause, or nil. The SDK makes one of each Go error that wraps another: of those
+// without a name it is the outermost, whose text has the others'.
 func innermost(err error) *temporal.ApplicationError {
-	var found, app *temporal.ApplicationError
+	var chain []*temporal.ApplicationError
+	var app *temporal.ApplicationError
 	for errors.As(err, &app) {
-		found, err = app, app.Unwrap()
+		chain, err = append(chain, app), app.Unwrap()
 	}
-	return found
+	last := len(chain) - 1
+	if last < 0 {
+		return nil
+	}
+	for last > 0 && unnamed[chain[last].Type()] && unnamed[chain[last-1].Type()] {
+		if chain[last-1].Unwrap() != error(chain[last]) { //nolint:errorlint // an activity or a workflow lies between them
+			break
+		}
+		last--
+	}
+	return chain[last]
 }
 
 // Message returns the text of err without the wrapping that Temporal adds on

@@ -97,6 +97,23 @@ func TestWrapKeepsAClass(t *testing.T) {
 	require.EqualError(t, err, "bad")
 }
 
+// What the standard library's errors become on their way through a server is told in
+// full, and has no class.
+func TestMessageOfPlainErrors(t *testing.T) {
+	t.Parallel()
+	failures := temporal.GetDefaultFailureConverter()
+	path := &fs.PathError{Op: "write", Path: "/out/x.h5ad", Err: syscall.ENOSPC}
+	for _, err := range []error{path, fmt.Errorf("write the copy: %w", path), fmt.Errorf("a: %w", errors.New("b")), syscall.ENOSPC} {
+		got := failures.FailureToError(failures.ErrorToFailure(err))
+		require.Equal(t, err.Error(), retry.Message(got))
+		_, ok := retry.ClassOf(got)
+		require.False(t, ok)
+	}
+	classed := fmt.Errorf("on the way: %w", temporal.NewApplicationError("no model x", "ModelNotFoundError"))
+	got := failures.FailureToError(failures.ErrorToFailure(classed))
+	require.Equal(t, "no model x", retry.Message(got))
+}
+
 func TestMessage(t *testing.T) {
 	inner := temporal.NewNonRetryableApplicationError("no model x", "ModelNotFoundError", nil)
 	require.Equal(t, "no model x", retry.Message(fmt.Errorf("activity failed: %w", inner)))

@@ -36,6 +36,8 @@ func TestWrongUsage(t *testing.T) {
 		{"unknown agent", []string{"worker", "--agents", "bar"}, `there is no agent "bar"`},
 		{"no agent", []string{"worker", "--agents", ""}, "--agents is empty"},
 		{"isolation", []string{"worker", "--isolation", "glass"}, `--isolation is "glass": want none or process`},
+		{"no memory", []string{"worker", "--isolation", "process", "--memory-limit", "1e-12"}, "--memory-limit is 1e-12: want GiB, from 0.125 to 1048576"},
+		{"memory without a number", []string{"worker", "--isolation", "process", "--memory-limit", "nan"}, "--memory-limit is NaN: want GiB, from 0.125"},
 		{"memory limit without isolation", []string{"worker", "--memory-limit", "8"}, "--memory-limit is for --isolation process"},
 		{"devices without isolation", []string{"worker", "--device", "cpu,cpu"}, "several devices need --isolation process"},
 		{"list nothing", []string{"list", "--limit", "0"}, "--limit is 0"},

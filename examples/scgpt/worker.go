@@ -135,6 +135,10 @@ func (a *app) sayReady(reg *registry.Registry) {
 	}
 }
 
+// Bounds of --memory-limit in GiB. With less than the least, a process of this program
+// does not get as far as polling.
+const leastMemory, mostMemory = 0.125, 1 << 20
+
 // newRegistry makes the agents and registers them. address "" leaves the
 // address to the environment.
 func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, error) {
@@ -149,8 +153,8 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 		return nil, usagef("--memory-limit is for --isolation process")
 	case f.isolation == "none" && len(devices) > 1:
 		return nil, usagef("--device is %q, but several devices need --isolation process", f.device)
-	case f.memoryLimit < 0:
-		return nil, usagef("--memory-limit is %v: want GiB", f.memoryLimit)
+	case f.memoryLimit != 0 && !(f.memoryLimit >= leastMemory && f.memoryLimit <= mostMemory):
+		return nil, usagef("--memory-limit is %v: want GiB, from %v to %v", f.memoryLimit, leastMemory, mostMemory)
 	case len(f.agents) == 0:
 		return nil, usagef("--agents is empty: want scgpt, foogpt or both")
 	}
