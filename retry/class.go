@@ -102,18 +102,34 @@ var unnamed = map[string]bool{
 	"Errno": true, "PathError": true, "LinkError": true, "SyscallError": true, "OpError": true,
 }
 
-// innermost returns the application error that has no further one as its
-// cause, or nil. The SDK makes one of each Go error that wraps another: of those
-// without a name it is the outermost, whose text has the others'.
-func innermost(err error) *temporal.ApplicationError {
-	var chain []*temporal.ApplicationError
+// applications returns the application errors of err, the outermost first.
+func applications(err error) (chain []*temporal.ApplicationError) {
 	var app *temporal.ApplicationError
 	for errors.As(err, &app) {
 		chain, err = append(chain, app), app.Unwrap()
 	}
+	return chain
+}
+
+// innermost returns the application error that has no further one as its
+// cause, or nil.
+func innermost(err error) *temporal.ApplicationError {
+	chain := applications(err)
+	if len(chain) == 0 {
+		return nil
+	}
+	return chain[len(chain)-1]
+}
+
+// Message returns the text of err without the wrapping that Temporal adds on
+// the way to a client: the innermost application error's message, else
+// err.Error(). The SDK makes an application error of each Go error that wraps
+// another: of those without a class it is the outermost's, which has the others'.
+func Message(err error) string {
+	chain := applications(err)
 	last := len(chain) - 1
 	if last < 0 {
-		return nil
+		return err.Error()
 	}
 	for last > 0 && unnamed[chain[last].Type()] && unnamed[chain[last-1].Type()] {
 		if chain[last-1].Unwrap() != error(chain[last]) { //nolint:errorlint // an activity or a workflow lies between them
@@ -121,15 +137,5 @@ func innermost(err error) *temporal.ApplicationError {
 		}
 		last--
 	}
-	return chain[last]
-}
-
-// Message returns the text of err without the wrapping that Temporal adds on
-// the way to a client: the innermost application error's message, else
-// err.Error().
-func Message(err error) string {
-	if app := innermost(err); app != nil {
-		return app.Message()
-	}
-	return err.Error()
+	return chain[last].Message()
 }
