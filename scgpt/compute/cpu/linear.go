@@ -21,29 +21,15 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 		return err
 	}
 	defer d.end()
-	to, err := d.floats(op, "destination", dst)
-	if err != nil {
-		return err
-	}
-	from, err := d.floats(op, "source", src)
-	if err != nil {
-		return err
-	}
-	l, err := d.layer(op, compute.Linear{Weight: w, Bias: bias})
+	to, from, l, err := d.linearOperands(op, dst, src, compute.Linear{Weight: w, Bias: bias})
 	if err != nil {
 		return err
 	}
 	n, k, out, padded, nr := src.Rows(), l.in, l.cols, l.padded, d.set.NR
 	words := d.set.Words(k)
 
-	// Few rows leave threads without a block: then the columns are shared
-	// out as well.
 	rowBlocks := d.rowBlocks(n, rowBlock)
-	colBlock := padded
-	if count := max(1, len(rowBlocks)-1); count < 4*d.threads && d.threads > 1 {
-		parts := (4*d.threads + count - 1) / count
-		colBlock = max(1, padded/nr/parts) * nr
-	}
+	colBlock := d.colBlock(len(rowBlocks)-1, padded, nr)
 	colBlocks := (padded + colBlock - 1) / colBlock
 	return d.parallel(ctx, (len(rowBlocks)-1)*colBlocks, func(thread, i int, _ func() bool) {
 		r0, r1 := rowBlocks[i/colBlocks], rowBlocks[i/colBlocks+1]
@@ -74,6 +60,28 @@ func (d *device) Linear(ctx context.Context, dst, src compute.Tensor, w compute.
 			}
 		}
 	})
+}
+
+func (d *device) linearOperands(op string, dst, src compute.Tensor, w compute.Linear) (to, from []float32, l packedLayer, err error) {
+	if to, err = d.floats(op, "destination", dst); err != nil {
+		return nil, nil, l, err
+	}
+	if from, err = d.floats(op, "source", src); err != nil {
+		return nil, nil, l, err
+	}
+	l, err = d.layer(op, w)
+	return to, from, l, err
+}
+
+// colBlock returns how many columns of a product a task computes, a multiple of
+// width: all, unless blocks of rows are so few that threads would be without one.
+func (d *device) colBlock(rowBlocks, cols, width int) int {
+	rowBlocks = max(1, rowBlocks)
+	if rowBlocks >= 4*d.threads || d.threads == 1 {
+		return cols
+	}
+	parts := (4*d.threads + rowBlocks - 1) / rowBlocks
+	return max(1, cols/width/parts) * width
 }
 
 // factors returns m rows of k numbers as the kernels' first operand, in scratch

@@ -122,15 +122,7 @@ func (d *device) linearIn(ctx context.Context, cells compute.Layout, dst, src co
 		return err
 	}
 	defer d.end()
-	to, err := d.floats(op, "destination", dst)
-	if err != nil {
-		return err
-	}
-	from, err := d.floats(op, "source", src)
-	if err != nil {
-		return err
-	}
-	packed, err := d.layer(op, w)
+	to, from, packed, err := d.linearOperands(op, dst, src, w)
 	if err != nil {
 		return err
 	}
@@ -140,13 +132,8 @@ func (d *device) linearIn(ctx context.Context, cells compute.Layout, dst, src co
 	}
 	l, pairs := d.layerOfPairs(packed), pairsOf(offsets)
 
-	// As in Linear, the columns are shared out where rows are few.
-	blocks := d.rowBlocks(pairs.count(), pairBlock)
-	wide, colBlock, k := 2*d.set.NR, l.cols, l.in
-	if count := max(1, len(blocks)-1); count < 4*d.threads && d.threads > 1 {
-		parts := (4*d.threads + count - 1) / count
-		colBlock = max(1, l.cols/wide/parts) * wide
-	}
+	k, blocks := l.in, d.rowBlocks(pairs.count(), pairBlock)
+	colBlock := d.colBlock(len(blocks)-1, l.cols, 2*d.set.NR)
 	colBlocks := (l.cols + colBlock - 1) / colBlock
 	return d.parallel(ctx, (len(blocks)-1)*colBlocks, func(thread, i int, _ func() bool) {
 		p0, c0 := blocks[i/colBlocks], i%colBlocks*colBlock
