@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/server/common/dynamicconfig"
@@ -15,7 +16,7 @@ import (
 // up between its one look at the server's state and its start; not parallel, for it counts goroutines.
 func TestStopBeforeSystemWorkersStart(t *testing.T) {
 	before := goleak.IgnoreCurrent()
-	late := &lateWorkers{stopped: make(chan struct{})}
+	late := &lateWorkers{asked: make(chan struct{}), stopped: make(chan struct{})}
 	s, err := Start(t.Context(), Options{
 		Port: AnyPort, UIPort: NoUI, Logger: slog.New(late),
 		wrapConfig: func(c dynamicconfig.Client) dynamicconfig.Client {
@@ -24,13 +25,19 @@ func TestStopBeforeSystemWorkersStart(t *testing.T) {
 		},
 	})
 	require.NoError(t, err)
+	// The server is up before its namespaces' workers ask.
+	select {
+	case <-late.asked:
+	case <-time.After(30 * time.Second):
+		require.NoError(t, s.Stop())
+		require.FailNow(t, "no namespace's worker asked whether it should start, so that nothing was held up")
+	}
 	require.NoError(t, s.Stop())
 	select {
 	case <-late.stopped:
 	default:
 		require.FailNow(t, "the server's workers did not stop, so that nothing was held up until then")
 	}
-	require.Positive(t, late.held())
 	require.NoError(t, leaks(before))
 }
 
@@ -40,23 +47,13 @@ type lateWorkers struct {
 	dynamicconfig.Client
 	slog.Handler
 
-	mu      sync.Mutex
-	n       int
-	stopped chan struct{}
-	once    sync.Once
-}
-
-func (l *lateWorkers) held() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.n
+	asked, stopped         chan struct{}
+	askedOnce, stoppedOnce sync.Once
 }
 
 func (l *lateWorkers) GetValue(key dynamicconfig.Key) []dynamicconfig.ConstrainedValue {
 	if key == dynamicconfig.WorkerEnableScheduler.Key() {
-		l.mu.Lock()
-		l.n++
-		l.mu.Unlock()
+		l.askedOnce.Do(func() { close(l.asked) })
 		<-l.stopped
 	}
 	return l.Client.GetValue(key)
@@ -83,7 +80,7 @@ func (m managerLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (m managerLog) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool {
 		if m.manager && a.Key == "lifecycle" && a.Value.String() == "Stopped" {
-			m.once.Do(func() { close(m.stopped) })
+			m.stoppedOnce.Do(func() { close(m.stopped) })
 		}
 		return true
 	})
