@@ -1,5 +1,3 @@
-//go:build unix
-
 package registry
 
 import (
@@ -48,14 +46,13 @@ var roles = map[string]func(ctx context.Context, t *troupe) error{
 	},
 	"segfaults": func(_ context.Context, t *troupe) error {
 		if t.first() {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
-			select {}
+			segfault()
 		}
 		return nil
 	},
 	"is killed": func(_ context.Context, t *troupe) error {
 		if t.first() {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			_ = endAtOnce(os.Getpid())
 			select {}
 		}
 		return nil
@@ -63,15 +60,17 @@ var roles = map[string]func(ctx context.Context, t *troupe) error{
 	"takes all memory": func(_ context.Context, t *troupe) error {
 		if t.first() {
 			debug.SetMemoryLimit(-1)
-			for hog := make(map[int][]byte); ; {
+			hog := make(map[int][]byte)
+			for len(hog) < 2048 { // were there no limit, the machine would pay
 				hog[len(hog)] = make([]byte, 1<<20)
 			}
+			os.Exit(3)
 		}
 		return nil
 	},
 	"sends garbage": func(_ context.Context, t *troupe) error {
 		if t.first() {
-			_, _ = os.NewFile(4, "to the parent").WriteString("Hello, parent! I speak no protocol.")
+			_, _ = pipeToParent().WriteString("Hello, parent! I speak no protocol.")
 			select {}
 		}
 		return nil
@@ -80,9 +79,8 @@ var roles = map[string]func(ctx context.Context, t *troupe) error{
 	"fails":      func(context.Context, *troupe) error { return errors.New("no GPU yet") },
 	"reports": func(_ context.Context, t *troupe) error {
 		dir, _ := os.Getwd()
-		nice, _ := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
 		text, err := json.Marshal(map[string]any{
-			"args": os.Args[1:], "dir": dir, "device": Device("none"), "child": IsChild(), "niceness": niceness(nice),
+			"args": os.Args[1:], "dir": dir, "device": Device("none"), "child": IsChild(), "niceness": niceness(),
 			"memory": os.Getenv("GOMEMLIMIT"), "greeting": os.Getenv("TEST_GREETING"), "pipes": os.Getenv("TROUPE_PARENT_PIPES"),
 		})
 		if err != nil {
@@ -96,14 +94,6 @@ var roles = map[string]func(ctx context.Context, t *troupe) error{
 	"is stuck": func(context.Context, *troupe) error { return nil },
 	// Likewise, and its context has ended.
 	"is overdue": func(context.Context, *troupe) error { return nil },
-}
-
-// niceness undoes what the system call of Linux does.
-func niceness(priority int) int {
-	if priority > 0 && priority <= 40 {
-		return 20 - priority
-	}
-	return priority
 }
 
 // troupe is the program.

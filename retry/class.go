@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
+	"slices"
 
 	"go.temporal.io/sdk/temporal"
 )
@@ -77,7 +77,7 @@ func (e *Error) ErrorType() string { return string(e.Class) }
 // ClassOf returns the class of err: the innermost Temporal application error's
 // type, else what an error in the chain says of itself by a method
 // `ErrorType() string`, else FileNotFound for [fs.ErrNotExist] and OutOfMemory
-// for [syscall.ENOMEM]. It works on both sides of the border: on an activity's
+// for [syscall.ENOMEM] and what Windows says in its place. It works on both sides of the border: on an activity's
 // plain error and on what a client gets from a workflow's result.
 func ClassOf(err error) (Class, bool) {
 	if app := innermost(err); app != nil {
@@ -89,7 +89,7 @@ func ClassOf(err error) (Class, bool) {
 		return Class(typed.ErrorType()), true
 	case errors.Is(err, fs.ErrNotExist):
 		return FileNotFound, true
-	case errors.Is(err, syscall.ENOMEM):
+	case slices.ContainsFunc(outOfMemory, func(e error) bool { return errors.Is(err, e) }):
 		return OutOfMemory, true
 	}
 	return "", false

@@ -2,6 +2,7 @@ package scgpt_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -97,11 +98,24 @@ func open(t *testing.T, path string) *anndata.File {
 	return f
 }
 
-func column(t *testing.T, f *anndata.File, name string) []string {
+// column and shape read from a file that they close again: on Windows, one that is
+// open cannot be replaced.
+func column(t *testing.T, path, name string) []string {
 	t.Helper()
-	c, err := f.Obs().Column(name)
+	f, err := anndata.Open(path)
 	require.NoError(t, err)
+	c, err := f.Obs().Column(name)
+	require.NoError(t, errors.Join(err, f.Close()))
 	return c.Strings()
+}
+
+func shape(t *testing.T, path, obsm string) []int {
+	t.Helper()
+	f, err := anndata.Open(path)
+	require.NoError(t, err)
+	array, err := f.ObsmArray(t.Context(), obsm)
+	require.NoError(t, errors.Join(err, f.Close()))
+	return array.Shape
 }
 
 func TestAnnotateByClassifier(t *testing.T) {
@@ -115,7 +129,7 @@ func TestAnnotateByClassifier(t *testing.T) {
 	require.Positive(t, res.BatchTokens)
 	require.False(t, res.FromMemo)
 	w.requireFiles(t, "out/pbmc68k_test.annotated.h5ad", "out/pbmc68k_test.annotated.report.html", "out/pbmc68k_test.annotated.cells.csv")
-	labels := column(t, open(t, res.Out), "predicted_labels")
+	labels := column(t, res.Out, "predicted_labels")
 	require.Len(t, labels, 200)
 
 	// With a threshold, the doubtful cells get no label.
@@ -125,8 +139,7 @@ func TestAnnotateByClassifier(t *testing.T) {
 	require.NotContains(t, strict.UniqueTypes, api.Unassigned)
 	require.Equal(t, strict.UnassignedCells, strict.Counts[api.Unassigned])
 	require.Less(t, strict.Truth.Accuracy, res.Truth.Accuracy)
-	f := open(t, strict.Out)
-	for i, l := range column(t, f, "predicted_labels") {
+	for i, l := range column(t, strict.Out, "predicted_labels") {
 		require.Contains(t, []string{labels[i], api.Unassigned}, l)
 	}
 }
@@ -199,9 +212,7 @@ func TestEmbedCells(t *testing.T) {
 	require.Equal(t, 559, res.Cells)
 	require.Equal(t, 64, res.Dim)
 	require.True(t, strings.HasSuffix(res.Out, "celltypist_sample.embedded.h5ad"))
-	array, err := open(t, res.Out).ObsmArray(t.Context(), "X_scGPT")
-	require.NoError(t, err)
-	require.Equal(t, []int{559, 64}, array.Shape)
+	require.Equal(t, []int{559, 64}, shape(t, res.Out, "X_scGPT"))
 }
 
 func TestGeneEmbeddings(t *testing.T) {
@@ -274,9 +285,7 @@ func TestIntegrateBatches(t *testing.T) {
 	}
 	// Every second cell is of the other batch: before, they are mixed.
 	require.Greater(t, res.Before.BatchASW, 0.9)
-	array, err := open(t, res.Out).ObsmArray(t.Context(), "X_scGPT")
-	require.NoError(t, err)
-	require.Equal(t, []int{200, 64}, array.Shape)
+	require.Equal(t, []int{200, 64}, shape(t, res.Out, "X_scGPT"))
 	require.True(t, must(t, w, api.IntegrateBatches, req).FromMemo)
 
 	// A model without domains treats batches alike, and a file without types
@@ -289,7 +298,7 @@ func TestIntegrateBatches(t *testing.T) {
 	require.Equal(t, 559, res.After.Cells)
 
 	one := w.withColumn(t, w.cells, "same", func(int) string { return "a" })
-	_, err = do(t, w, api.IntegrateBatches, api.BatchIntegrationRequest{ExpressionData: one, BatchKey: "same"})
+	_, err := do(t, w, api.IntegrateBatches, api.BatchIntegrationRequest{ExpressionData: one, BatchKey: "same"})
 	require.ErrorContains(t, err, "there is nothing to integrate")
 	requireClass(t, retry.InvalidData, err)
 }
@@ -379,8 +388,7 @@ func TestClustersOfCellsWithoutALabel(t *testing.T) {
 	}
 	res := must(t, w, api.NameCells, api.NameCellsRequest{Annotated: annotated.Out, Assignments: found.Assignments, Clusters: named})
 	require.Equal(t, total, res.Cells)
-	f := open(t, annotated.Out)
-	clusters, names := column(t, f, "troupe_cluster"), column(t, f, "troupe_cluster_name")
+	clusters, names := column(t, annotated.Out, "troupe_cluster"), column(t, annotated.Out, "troupe_cluster_name")
 	table, err := os.ReadFile(found.Assignments)
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(string(table)), "\n")
@@ -394,7 +402,7 @@ func TestClustersOfCellsWithoutALabel(t *testing.T) {
 		}
 		require.Equal(t, want, lines[i+1])
 	}
-	require.Len(t, column(t, f, "predicted_labels"), 200)
+	require.Len(t, column(t, annotated.Out, "predicted_labels"), 200)
 
 	// Once more gives the same; of fewer clusters than the table speaks of, or
 	// of another file, none of it is done.

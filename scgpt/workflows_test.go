@@ -59,7 +59,7 @@ func TestClustersAreNamedByFoogpt(t *testing.T) {
 	}
 	require.Contains(t, names, "B cell")
 	require.Equal(t, filepath.Join(w.dir, "x.clusters.csv"), c.Assignments)
-	require.Contains(t, column(t, open(t, res.Annotation.Out), "troupe_cluster_name"), "B cell")
+	require.Contains(t, column(t, res.Annotation.Out, "troupe_cluster_name"), "B cell")
 	w.requireFiles(t, "x.h5ad", "x.clusters.csv")
 }
 

@@ -212,7 +212,8 @@ func TestReleaseAfterTheContext(t *testing.T) {
 func TestSame(t *testing.T) {
 	dir := t.TempDir()
 	link := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(dir, link); err != nil {
+	_ = os.Symlink(dir, link)
+	if _, err := os.Stat(link); err != nil {
 		link = filepath.Join(dir, ".") // no links here: another spelling at least
 	}
 	get := func(name, dir string) *lease.Lease {

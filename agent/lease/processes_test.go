@@ -137,7 +137,8 @@ func hold(l *lease.Lease, _ string) error {
 		return err
 	}
 	fmt.Println("has it")
-	select {}
+	time.Sleep(time.Hour) // an empty select would be a deadlock where nothing else runs
+	return nil
 }
 
 // holdInChild starts a process that holds the token, for the test to kill.

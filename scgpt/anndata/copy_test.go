@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -297,12 +298,17 @@ func TestCopyOntoItself(t *testing.T) {
 	require.NoError(t, err)
 	path := filepath.Join(dir, "a.h5ad")
 	require.NoError(t, os.WriteFile(path, b, 0o600))
-	require.NoError(t, os.Symlink(path, filepath.Join(dir, "soft.h5ad")))
 	require.NoError(t, os.Link(path, filepath.Join(dir, "hard.h5ad")))
+	names := []string{"a.h5ad", "hard.h5ad"}
+	err = os.Symlink(path, filepath.Join(dir, "soft.h5ad"))
+	if runtime.GOOS != "windows" { // which wants a right for it, or says that it has made one where there is none (Wine)
+		require.NoError(t, err)
+		names = append(names, "soft.h5ad")
+	}
 	f, err := Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, f.Close()) }()
-	for _, name := range []string{"a.h5ad", "soft.h5ad", "hard.h5ad"} {
+	for _, name := range names {
 		err := Copy(t.Context(), f, filepath.Join(dir, name), Additions{})
 		require.ErrorContains(t, err, "is the file that is read")
 	}

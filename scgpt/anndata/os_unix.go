@@ -7,9 +7,15 @@ import (
 	"os"
 )
 
-// unlinkOpen takes the name from a file that stays open, so that it goes even
-// if the process is killed. It reports whether it did.
-func unlinkOpen(path string) bool { return os.Remove(path) == nil }
+// createPassing makes a temporary file that goes when it is closed, even if the
+// process is killed: its name goes at once. named is set where that failed.
+func createPassing(dir, prefix, suffix string) (file *os.File, named bool, err error) {
+	file, err = os.CreateTemp(dir, prefix+"*"+suffix)
+	if err != nil {
+		return nil, false, err
+	}
+	return file, os.Remove(file.Name()) != nil, nil
+}
 
 // syncDir makes the names in a directory durable.
 func syncDir(path string) error {

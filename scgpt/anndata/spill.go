@@ -45,12 +45,12 @@ type spillRange struct {
 // newSpill makes a spill for rows first to last that will hold about n
 // entries.
 func (f *File) newSpill(first, last int, n int64) (*spill, error) {
-	file, err := os.CreateTemp(f.tempDir, "anndata-*.rows")
+	file, named, err := createPassing(f.tempDir, "anndata-", ".rows")
 	if err != nil {
 		return nil, fmt.Errorf("%s: temporary file for rows: %v", f.path, err) //nolint:errorlint // a missing temporary folder must not pass for a missing input
 	}
 	buckets := min(max(1, n*spillRecord/bucketBytes), maxBuckets, int64(max(1, last-first)))
-	s := &spill{file: file, first: first, last: last, remove: !unlinkOpen(file.Name())}
+	s := &spill{file: file, first: first, last: last, remove: named}
 	s.height = max(1, (last-first+int(buckets)-1)/int(buckets))
 	s.buckets = make([]bucket, max(1, (last-first+s.height-1)/s.height))
 	f.mu.Lock()

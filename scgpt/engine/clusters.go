@@ -201,7 +201,17 @@ type ClusterName struct {
 // replaced once all of it is written: obs["troupe_cluster"] and, where names are
 // given, obs["troupe_cluster_name"] and obs["troupe_cluster_conf"]. of has the
 // number of each cell's cluster, or -1, and clusters those that there are.
-func WriteClusterNames(ctx context.Context, path string, of []int, clusters []ClusterName) (err error) {
+func WriteClusterNames(ctx context.Context, path string, of []int, clusters []ClusterName) error {
+	draft := filepath.Join(filepath.Dir(path), ".troupe-clusters-"+filepath.Base(path))
+	defer func() { _ = os.Remove(draft) }()
+	// The file is closed before it is replaced: on Windows an open one cannot be.
+	if err := copyWithClusters(ctx, path, draft, of, clusters); err != nil {
+		return err
+	}
+	return os.Rename(draft, path)
+}
+
+func copyWithClusters(ctx context.Context, path, draft string, of []int, clusters []ClusterName) (err error) {
 	f, err := anndata.Open(path)
 	if err != nil {
 		return err
@@ -221,12 +231,7 @@ func WriteClusterNames(ctx context.Context, path string, of []int, clusters []Cl
 			names[i], confidence[i] = clusters[k].Name, float32(clusters[k].Confidence)
 		}
 	}
-	draft := filepath.Join(filepath.Dir(path), ".troupe-clusters-"+filepath.Base(path))
-	defer func() { _ = os.Remove(draft) }()
-	if err := anndata.Copy(ctx, f, draft, anndata.Additions{Obs: []anndata.NewColumn{
+	return anndata.Copy(ctx, f, draft, anndata.Additions{Obs: []anndata.NewColumn{
 		{Name: ClusterKey, Values: ids}, {Name: ClusterNameKey, Values: names}, {Name: ClusterConfidenceKey, Values: confidence},
-	}}); err != nil {
-		return err
-	}
-	return os.Rename(draft, path)
+	}})
 }

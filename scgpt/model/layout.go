@@ -295,12 +295,23 @@ func (f *layout) write(fingerprint, class string) (err error) {
 	if err := errors.Join(err, temp.Chmod(0o644), temp.Close()); err != nil {
 		return err
 	}
-	if !f.replace {
-		if file, err := openLayout(f.path, fingerprint, class); err == nil {
-			return file.Close() // another process was faster
-		}
+	if f.replace {
+		return os.Rename(temp.Name(), f.path)
 	}
-	return os.Rename(temp.Name(), f.path)
+	if f.there(fingerprint, class) {
+		return nil
+	}
+	if err := os.Rename(temp.Name(), f.path); err != nil && !f.there(fingerprint, class) {
+		return err
+	}
+	return nil
+}
+
+// there reports whether another process was faster: on Windows, its file cannot even
+// be replaced while it is read.
+func (f *layout) there(fingerprint, class string) bool {
+	file, err := openLayout(f.path, fingerprint, class)
+	return err == nil && file.Close() == nil
 }
 
 // sweepTemporary removes what writers that were killed have left. What it cannot

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -40,7 +41,7 @@ func NewRoots(dirs ...string) (*Roots, error) {
 		if err != nil {
 			return nil, fmt.Errorf("root folder %s: %w", d, err)
 		}
-		if abs, err = filepath.EvalSymlinks(abs); err != nil {
+		if abs, err = resolve(abs); err != nil {
 			return nil, fmt.Errorf("root folder %s: %w", d, err)
 		}
 		if info, err := os.Stat(abs); err != nil || !info.IsDir() {
@@ -61,7 +62,7 @@ func (r *Roots) Input(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	resolved, err := filepath.EvalSymlinks(abs)
+	resolved, err := resolve(abs)
 	if err != nil {
 		// A path outside is refused as such, whether or not something
 		// is there: the answer would tell.
@@ -135,7 +136,7 @@ func kindOf(m fs.FileMode) string {
 // resolved, and the rest.
 func existingPart(dir string) (existing, rest string, err error) {
 	for {
-		existing, err = filepath.EvalSymlinks(dir)
+		existing, err = resolve(dir)
 		parent := filepath.Dir(dir)
 		if err == nil || parent == dir {
 			return existing, rest, err
@@ -185,13 +186,26 @@ func (r *Roots) absolute(path string) (string, error) {
 	case scheme.MatchString(path):
 		return "", &Error{path, fmt.Sprintf("the scheme %s is not supported: want the path of a local file", scheme.FindString(path))}
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(r.dirs[0], path)
-	}
-	for name := range strings.SplitSeq(filepath.ToSlash(path), "/") {
-		if len(name) > maxName {
+	for name := range strings.SplitSeq(filepath.ToSlash(path[len(filepath.VolumeName(path)):]), "/") {
+		switch {
+		case len(name) > maxName:
 			return "", &Error{shortened(path), fmt.Sprintf("a name in the path has %d bytes: want at most %d", len(name), maxName)}
+		case name != "" && name != ".." && !filepath.IsLocal(name):
+			// Such as NUL and x:y on Windows, a device and a hidden part of a file.
+			return "", &Error{shortened(path), fmt.Sprintf("%q is no name of a file on this system", name)}
 		}
+	}
+	// Volumes are those of Windows: elsewhere they are empty.
+	switch volume := filepath.VolumeName(path); {
+	case volume == "" && !os.IsPathSeparator(path[0]):
+		path = filepath.Join(r.dirs[0], path)
+	case volume == "":
+		path = filepath.VolumeName(r.dirs[0]) + path
+	case !filepath.IsAbs(path):
+		return "", &Error{path, "goes on from a drive's current folder: want the whole path, or one without a drive"}
+	case !slices.ContainsFunc(r.dirs, func(d string) bool { return strings.EqualFold(filepath.VolumeName(d), volume) }):
+		// Not even looked at: it may be another machine's, which would be told who asks.
+		return "", r.outside(path)
 	}
 	return filepath.Clean(path), nil
 }
@@ -211,6 +225,10 @@ func (r *Roots) check(path, abs string) error {
 			return nil
 		}
 	}
+	return r.outside(path)
+}
+
+func (r *Roots) outside(path string) error {
 	return &Error{path, fmt.Sprintf("lies outside of the folders that this worker may use (%s)", strings.Join(r.dirs, ", "))}
 }
 

@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
@@ -35,4 +36,19 @@ const lowest = 19
 // prioritize does nothing: a child sets its own priority.
 func prioritize(int, Spec) error { return nil }
 
-func resident() int64 { return 0 }
+// resident is the working set of this process.
+func resident() int64 {
+	// PROCESS_MEMORY_COUNTERS of psapi.h.
+	var counters struct {
+		size, pageFaults                                                                        uint32
+		peakWorkingSet, workingSet, peakPagedPool, pagedPool, peakNonPaged, nonPaged, page, top uintptr
+	}
+	counters.size = uint32(unsafe.Sizeof(counters))
+	ok, _, _ := getProcessMemoryInfo.Call(uintptr(windows.CurrentProcess()), uintptr(unsafe.Pointer(&counters)), uintptr(counters.size))
+	if ok == 0 {
+		return 0
+	}
+	return int64(counters.workingSet)
+}
+
+var getProcessMemoryInfo = windows.NewLazySystemDLL("kernel32.dll").NewProc("K32GetProcessMemoryInfo")
