@@ -5,7 +5,6 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -75,13 +74,6 @@ var crashes = map[string]func(){
 	"memory hog":          hog,
 	"goroutines, forking": func() { fork(); select {} },
 	"endless loop":        spin,
-}
-
-func segfault() {
-	if p, err := os.FindProcess(os.Getpid()); err == nil {
-		_ = p.Signal(syscall.SIGSEGV)
-	}
-	select {}
 }
 
 // hogged is what hog has taken.

@@ -32,6 +32,9 @@ func scgptOn(t *testing.T, queue string, o scgpt.Options) *api.Client {
 // it was is not mixed with the other one.
 func TestFaultInputIsReplaced(t *testing.T) {
 	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows lets nobody replace a file while it is read")
+	}
 	models, model := bigModel(t)
 	dir := t.TempDir()
 	in := copyCells(t, "celltypist_sample.h5ad", dir)

@@ -73,12 +73,14 @@ func fileSQL(path string) *config.SQL {
 func prepareFile(path string) error {
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0:
+	case errors.Is(err, fs.ErrNotExist):
 		return createFile(path)
 	case err != nil:
 		return err
-	case !info.Mode().IsRegular():
+	case !info.Mode().IsRegular(): // a folder may have no size
 		return errors.New("is not a regular file")
+	case info.Size() == 0:
+		return createFile(path)
 	}
 
 	return inspectFile(path)

@@ -72,7 +72,8 @@ func TestFileInUseByThisProcess(t *testing.T) {
 
 	link := filepath.Join(dir, "link.db")
 	names := []string{file, filepath.Join(dir, ".", "x", "..", "t.db")}
-	if err := os.Symlink(file, link); err == nil {
+	_ = os.Symlink(file, link) // not everywhere, for everybody
+	if _, err := os.Stat(link); err == nil {
 		names = append(names, link)
 	}
 	for _, name := range names {
@@ -148,7 +149,8 @@ func TestFileThatIsNoDatabase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before, _ := os.ReadFile(test.file)
 			_, err := Start(t.Context(), Options{Port: AnyPort, DBFile: test.file})
-			require.ErrorContains(t, err, "devserver: start: database file ")
+			require.ErrorContains(t, err, "devserver: start: ")
+			require.ErrorContains(t, err, "database file")
 			require.ErrorContains(t, err, test.message)
 			if name == "no folder" {
 				require.ErrorIs(t, err, fs.ErrNotExist)

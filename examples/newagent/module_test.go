@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,7 +38,9 @@ func TestImportPath(t *testing.T) {
 		{"my agents", "", "", `"my agents" can be no part of one`},
 		{"_agents", "", "", `"_agents" can be no part of one`},
 		{"testdata/x", "", "", `"testdata" can be no part of one`},
-		{"x.", "", "", `"x." can be no part of one`},
+	}
+	if runtime.GOOS != "windows" { // for which it is x
+		cases = append(cases, struct{ dir, module, want, err string }{"x.", "", "", `"x." can be no part of one`})
 	}
 	for _, c := range cases {
 		got, missing, err := importPath(filepath.Join(dir, c.dir), c.module)

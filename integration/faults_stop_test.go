@@ -1,11 +1,8 @@
-//go:build unix
-
 package integration
 
 import (
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -44,7 +41,7 @@ func TestFaultStopped(t *testing.T) {
 		pid, _, ok = prey(t, reg)
 		return ok && cells > 20
 	}, patience, time.Millisecond)
-	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	require.NoError(t, freeze(pid))
 	stopped := time.Now()
 	// The server gives the activity up.
 	require.Eventually(t, func() bool {
@@ -62,7 +59,7 @@ func TestFaultStopped(t *testing.T) {
 	if least := time.Duration(often(0, 60)) * time.Second; least > 0 {
 		require.Eventually(t, func() bool { return time.Since(stopped) >= least }, 2*least, 100*time.Millisecond)
 	}
-	require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
+	require.NoError(t, thaw(pid))
 	held := time.Since(stopped)
 
 	result, err := analyses.Result(ctx, id)
