@@ -48,7 +48,18 @@ type memoFlags struct {
 
 func (f *memoFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.dir, "memo-dir", "", "folder of stored results, which several workers may share (default: TROUPE_MEMO_DIR, else in memory)")
-	cmd.Flags().Int64Var(&f.bytes, "memo-bytes", memo.DefaultMaxBytes, "size that the folder is kept below")
+	cmd.Flags().Int64Var(&f.bytes, "memo-bytes", memo.DefaultMaxBytes, "size that the folder is kept below; -1 is no bound")
+}
+
+// folder returns the folder of stored results, "" for none.
+func (f memoFlags) folder() string { return cmp.Or(f.dir, os.Getenv("TROUPE_MEMO_DIR")) }
+
+// check finds wrong usage before anything is opened.
+func (f memoFlags) check() error {
+	if f.bytes < 1 && f.bytes != -1 {
+		return usagef("--memo-bytes is %d: want 1 or more, or -1 for no bound (--no-memo stores nothing)", f.bytes)
+	}
+	return nil
 }
 
 func (f *workerFlags) register(cmd *cobra.Command) {
@@ -63,6 +74,14 @@ func (f *workerFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.defaultModel, "default-model", "", "model of requests that name none (default: the only one, else scGPT_human)")
 	cmd.Flags().Float64Var(&f.memoryLimit, "memory-limit", 0, "GiB of memory that a process of an agent may have (default: no limit)")
 	cmd.Flags().StringSliceVar(&f.roots, "roots", []string{"."}, "folders that inputs and outputs must lie in")
+}
+
+// check finds wrong usage before anything is opened.
+func (f workerFlags) check() error {
+	if err := f.modelFlags.check(); err != nil {
+		return err
+	}
+	return f.memo.check()
 }
 
 func (f *modelFlags) register(cmd *cobra.Command) {
@@ -99,7 +118,9 @@ func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { cutAtSignal(reg) })()
+	stopped := make(chan struct{})
+	defer close(stopped)
+	defer context.AfterFunc(ctx, func() { cutAtSignal(reg, stopped) })()
 	ready := make(chan struct{})
 	go func() {
 		defer close(ready)
@@ -116,12 +137,17 @@ func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) 
 	return err
 }
 
-// cutAtSignal cuts the stop that is under way when another signal comes.
-func cutAtSignal(reg *registry.Registry) {
+// cutAtSignal cuts the stop that is under way when another signal comes before it
+// is done.
+func cutAtSignal(reg *registry.Registry, stopped <-chan struct{}) {
 	second := make(chan os.Signal, 1)
 	signal.Notify(second, os.Interrupt, syscall.SIGTERM)
-	<-second
-	reg.Cut()
+	defer signal.Stop(second)
+	select {
+	case <-second:
+		reg.Cut()
+	case <-stopped:
+	}
 }
 
 // allFailed reports whether every agent has failed for good.
@@ -157,6 +183,13 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 		return nil, usagef("--memory-limit is %v: want GiB, from %v to %v", f.memoryLimit, leastMemory, mostMemory)
 	case len(f.agents) == 0:
 		return nil, usagef("--agents is empty: want scgpt, foogpt or both")
+	}
+	// Folders that go away later may come back: a process that is started again
+	// waits for them.
+	if slices.Contains(f.agents, "scgpt") && !registry.IsChild() {
+		if err := f.checkFolders(); err != nil {
+			return nil, err
+		}
 	}
 	// In a process of its own an agent has the device that its parent chose.
 	f.device = registry.Device(devices[0])
@@ -234,7 +267,7 @@ func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
 			Models: dir, DefaultModel: cmp.Or(f.defaultModel, fallback), References: references,
 			Device: f.device, Precision: compute.Precision(f.precision), Threads: f.threads, Lease: f.lease,
 			Layouts: cmp.Or(f.layouts, os.Getenv("TROUPE_LAYOUT_DIR")),
-			Memo:    cmp.Or(f.memo.dir, os.Getenv("TROUPE_MEMO_DIR")), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
+			Memo:    f.memo.folder(), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
 			Roots: f.roots, Logger: a.logger(), OnDeviceLost: endChild,
 		}), nil
 	default:
