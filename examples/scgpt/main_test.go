@@ -62,6 +62,7 @@ func TestWrongUsage(t *testing.T) {
 		{"negative memo", []string{"worker", "--memo-bytes", "-5"}, "--memo-bytes is -5: want 1 or more, or -1 for no bound (--no-memo stores nothing)"},
 		{"memo of no bytes", []string{"run", "--memo-bytes", "0"}, "--memo-bytes is 0: want 1 or more"},
 		{"root without a name", []string{"worker", "--roots", ".,"}, "--roots names a folder of no name: want paths joined by commas"},
+		{"ops without a port", []string{"worker", "--ops", "localhost"}, `--ops is "localhost": want HOST:PORT, such as 127.0.0.1:8081`},
 		{"precision of a worker", []string{"worker", "--precision", "fp8"}, `--precision is "fp8"`},
 		{"no genes", []string{"genes", "--genes", ", ,"}, "--genes names none"},
 		{"genes with an argument", []string{"genes", "CD3D"}, `unknown command or argument "CD3D"`},

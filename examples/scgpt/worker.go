@@ -20,6 +20,7 @@ import (
 	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/foogpt"
 	"github.com/seed-ab6af24b/troupe/registry"
+	"github.com/seed-ab6af24b/troupe/registry/ops"
 	"github.com/seed-ab6af24b/troupe/scgpt"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 )
@@ -34,7 +35,10 @@ type workerFlags struct {
 	roots       []string
 	memo        memoFlags
 	lease       string
-	layouts     string
+	ops         string
+	// observer watches the agents; nil for nobody.
+	observer registry.Observer
+	layouts  string
 	// defaultModel is the model of requests that name none.
 	defaultModel string
 }
@@ -74,6 +78,7 @@ func (f *workerFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.defaultModel, "default-model", "", "model of requests that name none (default: the only one, else scGPT_human)")
 	cmd.Flags().Float64Var(&f.memoryLimit, "memory-limit", 0, "GiB of memory that a process of an agent may have (default: no limit)")
 	cmd.Flags().StringSliceVar(&f.roots, "roots", []string{"."}, "folders that inputs and outputs must lie in")
+	cmd.Flags().StringVar(&f.ops, "ops", "", "HOST:PORT to serve health, /agents and /metrics at, such as "+ops.DefaultAddress+"; with "+opsTokenVariable+" set, the latter two want that bearer token (default: nowhere)")
 }
 
 // check finds wrong usage before anything is opened.
@@ -99,11 +104,15 @@ func (a *app) workerCommand() *cobra.Command {
 		Short: "Run agents' workers until a signal, then let them finish",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			serve, err := f.endpoint()
+			if err != nil {
+				return err
+			}
 			reg, err := a.newRegistry(f, a.address)
 			if err != nil {
 				return err
 			}
-			return a.work(cmd.Context(), reg, f.agents)
+			return a.work(cmd.Context(), reg, f.agents, serve)
 		},
 	}
 	f.register(cmd)
@@ -111,8 +120,9 @@ func (a *app) workerCommand() *cobra.Command {
 }
 
 // work runs the agents until ctx ends, and says when they are ready. It ends
-// before that if none of them will ever be.
-func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) error {
+// before that if none of them will ever be, or if what operators look at cannot be
+// served.
+func (a *app) work(ctx context.Context, reg *registry.Registry, names []string, serve serveFunc) error {
 	if registry.IsChild() {
 		return reg.Run(ctx) // the parent says the rest
 	}
@@ -132,9 +142,21 @@ func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) 
 			cancel()
 		}
 	}()
+	// Operators can look on while the agents stop.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	served := make(chan error, 1)
+	go func() {
+		err := serve(serving, reg)
+		if err != nil {
+			cancel()
+		}
+		served <- err
+	}()
 	err := reg.Run(ctx)
 	<-ready
-	return err
+	stopServing()
+	return errors.Join(err, <-served)
 }
 
 // cutAtSignal cuts the stop that is under way when another signal comes before it
@@ -198,7 +220,7 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 		return nil, err
 	}
 	reg := registry.New(registry.Options{
-		Logger: a.logger(),
+		Logger: a.logger(), Observer: f.observer,
 		ClientOptions: func(o *client.Options) {
 			if address != "" {
 				o.HostPort = address

@@ -3,6 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,4 +77,50 @@ func TestNoSamples(t *testing.T) {
 		require.Equal(t, 1, code)
 		require.Contains(t, stderr, "or name your own with "+flags+"\n", command)
 	}
+}
+
+// The endpoint answers while there is no server yet, and a worker that cannot serve
+// it ends.
+func TestWorkerOps(t *testing.T) {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := listener.Addr().String()
+	args := []string{"worker", "--agents", "foogpt", "--address", nowhere, "--ops", address}
+	code, _, stderr := tryFor(t, time.Minute, args...)
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "--ops "+address+": ops: listen tcp "+address+": ")
+	require.NoError(t, listener.Close())
+
+	t.Setenv(opsTokenVariable, "sesame")
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, args, io.Discard, io.Discard) }()
+	own := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	get := func(path, token string) (status int, body []byte) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := own.Do(request)
+		if err != nil {
+			return 0, nil
+		}
+		defer response.Body.Close()
+		body, err = io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return response.StatusCode, body
+	}
+	require.Eventually(t, func() bool { status, _ := get("/v2/health/live", ""); return status == http.StatusOK }, time.Minute, 5*time.Millisecond)
+	status, _ := get("/v2/health/ready", "sesame")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	status, _ = get("/agents", "open")
+	require.Equal(t, http.StatusUnauthorized, status)
+	_, body := get("/agents", "sesame")
+	var agents []struct{ Agent string }
+	require.NoError(t, json.Unmarshal(body, &agents))
+	require.Len(t, agents, 1)
+	require.Equal(t, "foogpt", agents[0].Agent)
+	_, body = get("/metrics", "sesame")
+	require.Contains(t, string(body), `troupe_agent_ready{agent="foogpt"`)
+	stop()
+	require.Zero(t, <-ended)
 }
