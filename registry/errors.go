@@ -50,19 +50,54 @@ type StopError struct {
 	Cut bool
 }
 
-func (e *StopError) Error() string {
+func (e *StopError) Error() string { return fmt.Sprintf("agent %q %s", e.Agent, e.what()) }
+
+func (e *StopError) what() string {
 	what := fmt.Sprintf("did not stop within %v", e.Timeout)
 	if e.Cut {
 		what = "was cut while it stopped"
 	}
 	if len(e.Running) == 0 {
-		return fmt.Sprintf("agent %q %s: it is %s", e.Agent, what, e.Doing)
+		return fmt.Sprintf("%s: it is %s", what, e.Doing)
 	}
 	names := make([]string, len(e.Running))
 	for i, a := range e.Running {
 		names[i] = a.String()
 	}
-	return fmt.Sprintf("agent %q %s: still running: %s", e.Agent, what, strings.Join(names, ", "))
+	return fmt.Sprintf("%s: still running: %s", what, strings.Join(names, ", "))
+}
+
+// agentError is how an agent ended.
+type agentError struct {
+	agent string
+	// failed tells that it was given up, not stopped.
+	failed bool
+	err    error
+}
+
+func (e *agentError) Error() string {
+	if e.failed {
+		return fmt.Sprintf("agent %q failed: %v", e.agent, e.err)
+	}
+	return fmt.Sprintf("agent %q: %v", e.agent, e.err)
+}
+
+func (e *agentError) Unwrap() error { return e.err }
+
+// unnamed is the text of how the only agent of a process ended, without the agent's
+// name: the parent says whose it is.
+func unnamed(err error) string {
+	var (
+		ended *agentError
+		late  *StopError
+	)
+	switch {
+	case errors.As(err, &ended):
+		return ended.err.Error()
+	case errors.As(err, &late):
+		return late.what()
+	}
+	return err.Error()
 }
 
 // PanicError is a panic of an agent's method, caught.

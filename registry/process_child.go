@@ -121,7 +121,7 @@ func (c *child) limit() error {
 func (c *child) bye(err error, final bool) {
 	m := process.Message{Type: process.TypeBye, Final: final && err != nil}
 	if err != nil {
-		m.Error = err.Error()
+		m.Error = unnamed(err)
 	}
 	<-c.out.put(m)
 }

@@ -58,11 +58,15 @@ func (e *ProcessError) Error() string {
 }
 
 // tellingLine returns the line of a program's last output that says most: the
-// one in which the Go runtime gives up, else the last one.
+// one in which the Go runtime gives up, else the last one. An abort comes after
+// what says why, if anything does.
 func tellingLine(output string) string {
 	last := ""
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
+		if process.IsAbort(line) && last != "" {
+			return shortened(fmt.Sprintf("%s, after: %s", line, last))
+		}
 		if process.IsCause(line) {
 			return shortened(line)
 		}

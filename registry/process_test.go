@@ -168,6 +168,7 @@ func TestProcessEnds(t *testing.T) {
 			require.NotEmpty(t, words.Error())
 			require.Equal(t, o.MemoryLimit > 0, strings.Contains(words.Error(), "(its memory limit is 256 MiB)"), words.Error())
 			require.NotContains(t, strings.Join(log.lines(), "\n"), "sesame-open")
+			require.NotContains(t, strings.Join(log.lines(), "\n"), "goroutine 1", "what was written to Output already is not logged")
 			require.Contains(t, strings.Join(log.lines(), "\n"), `msg="Process ended" agent=a process=0 error="process `+strconv.Itoa(words.PID))
 			gone(t, words.PID)
 			require.NoError(t, stop())
@@ -179,7 +180,7 @@ func TestProcessEnds(t *testing.T) {
 func TestProcessFailsForGood(t *testing.T) {
 	t.Parallel()
 	for role, want := range map[string]string{
-		"is corrupt":             `agent "a" failed: start: best_model.pt: no tensors`,
+		"is corrupt":             `start: best_model.pt: no tensors`,
 		"speaks another version": "speaks version 99 of the protocol between processes, this one version 1",
 		"has another agent":      `this process is to run the agent "a", which its program does not register`,
 		"has another queue":      `its program runs the agent "a" on the task queue "elsewhere", not "a" on "a-tasks"`,
@@ -190,7 +191,9 @@ func TestProcessFailsForGood(t *testing.T) {
 			s := eventually(t, reg, "it did not fail", func(s Status) bool { return s.State == StateFailed })
 			require.ErrorContains(t, s.LastError, want)
 			require.Zero(t, s.Restarts)
-			require.ErrorContains(t, stop(), want)
+			err := stop()
+			require.ErrorContains(t, err, want)
+			require.Equal(t, 1, strings.Count(err.Error(), `agent "a" failed: `), "whose error it is is said once: %v", err)
 		})
 	}
 }
@@ -308,7 +311,7 @@ func TestOneOfSeveralProcessesFails(t *testing.T) {
 		return s.Processes[0].State == StateReady && s.Processes[1].State == StateFailed
 	})
 	require.Equal(t, StateStarting, s.State)
-	require.ErrorContains(t, stop(), `agent "a": process 1 (cuda:7): agent "a" failed: start: best_model.pt: no tensors`)
+	require.ErrorContains(t, stop(), `agent "a": process 1 (cuda:7): start: best_model.pt: no tensors`)
 }
 
 // Activities may go on until shortly before the deadline, are cancelled then,
@@ -399,5 +402,14 @@ func TestProcessLog(t *testing.T) {
 		Running: []RunningActivity{{Type: "x", Attempt: 2}, {Type: "y"}}}
 	require.Contains(t, e.Error(), "process 7 ended: exit status 2: panic: boom (while running activity x (attempt 2")
 	require.Contains(t, e.Error(), " and 1 more)")
+	for output, want := range map[string]string{
+		"runtime/cgo: out of memory in thread_start\n\nSIGABRT: abort\nPC=0x1\n":            "SIGABRT: abort, after: runtime/cgo: out of memory in thread_start",
+		"fatal error: runtime: out of memory\nSIGABRT: abort\n":                             "fatal error: runtime: out of memory",
+		"terminate called after throwing an instance of 'std::bad_alloc'\nSIGABRT: abort\n": "terminate called after throwing an instance of 'std::bad_alloc'",
+		"SIGABRT: abort\nPC=0x1\n":                            "SIGABRT: abort",
+		"starting\nSIGSEGV: segmentation violation\nPC=0x1\n": "SIGSEGV: segmentation violation",
+	} {
+		require.Equal(t, "process 7 ended: exit status 2: "+want, (&ProcessError{PID: 7, Exit: "exit status 2", Output: output}).Error())
+	}
 	require.Less(t, len((&ProcessError{Output: strings.Repeat("é", 1000)}).Error()), 400)
 }

@@ -46,7 +46,7 @@ func (ps *processes) run() {
 	all.Wait()
 	err := errors.Join(errs...)
 	if ps.stopping.Err() == nil {
-		ps.outcome = fmt.Errorf("agent %q failed: %w", ps.name, err)
+		ps.outcome = &agentError{agent: ps.name, failed: true, err: err}
 		ps.board.failed(err)
 		ps.board.enter(StateFailed)
 		ps.log.Error("Agent failed for good", "error", err)
@@ -187,10 +187,9 @@ func (p *childProcess) ended(err error) {
 			s.LastWords = words
 		}
 	})
-	switch {
-	case words != nil:
-		p.log.Warn("Process ended", "process", p.instance, "error", err, "output", words.Output)
-	case err != nil:
+	if err != nil {
+		// Its output went to ProcessOptions.Output already; the end of it is kept
+		// in the status.
 		p.log.Warn("Process ended", "process", p.instance, "error", err)
 	}
 }

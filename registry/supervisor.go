@@ -130,7 +130,7 @@ func (s *supervisor) run() {
 		s.logFailure(err)
 		s.board.failed(err)
 		if permanent(err) {
-			s.outcome = fmt.Errorf("agent %q failed: %w", s.name, err)
+			s.outcome = &agentError{agent: s.name, failed: true, err: err}
 			s.board.enter(StateFailed)
 			s.log.Error("Agent failed for good", "error", err)
 			return
@@ -165,7 +165,7 @@ func (s *supervisor) end(err error) {
 		s.log.Info("Agent stopped")
 		return
 	}
-	s.outcome = fmt.Errorf("agent %q: %w", s.name, err)
+	s.outcome = &agentError{agent: s.name, err: err}
 	s.board.failed(err)
 	s.board.enter(StateFailed)
 	s.log.Error("Agent stopped with an error", "error", err)

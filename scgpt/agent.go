@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -104,7 +105,10 @@ func (a *Agent) ConfigureWorker(o *worker.Options) {
 	o.DefaultHeartbeatThrottleInterval = time.Second
 }
 
-// Start opens the device and loads the default model, if there is one.
+// Start opens the device and loads the default model. With several models and
+// none named for the default it loads none, and requests name theirs. A models
+// folder without a model that can be read is an error that another Start may not
+// meet: a volume may be about to appear in its place, or to be filled.
 func (a *Agent) Start(ctx context.Context) error {
 	roots, err := storage.NewRoots(a.opts.Roots...)
 	if err != nil {
@@ -132,7 +136,9 @@ func (a *Agent) Start(ctx context.Context) error {
 	eng, err := a.models.get("")
 	var none *engine.ModelNotFoundError
 	switch {
-	case errors.As(err, &none) && none.Name == "" && none.Err == nil:
+	case errors.As(err, &none) && len(none.There) == 0, errors.Is(err, fs.ErrPermission):
+		return errors.New(err.Error()) // without its class, which is a request's, and final
+	case errors.As(err, &none) && none.Name == "":
 		a.log.Info("no default model", "models", a.opts.Models, "reason", err)
 	case err != nil:
 		return err

@@ -43,10 +43,13 @@ func (m *models) get(name string) (*engine.Engine, error) {
 	eng, err := engine.LoadMapped(filepath.Join(m.dir, name), m.dev, m.layouts, func(err error) {
 		m.log.Warn("the model's weights are not shared with other processes, or were laid out anew", "model", name, "error", err)
 	})
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		// The folder is there and a file in it is not: the model is
 		// damaged, not missing.
 		return nil, retry.InvalidData.Errorf("model %s: %v", name, err)
+	case errors.Is(err, fs.ErrPermission): // which another attempt would not change
+		return nil, retry.InvalidData.Errorf("model %s: %w", name, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", name, err)

@@ -43,7 +43,7 @@ type Options struct {
 	// Memo is the folder of stored results, which several workers may share;
 	// empty means that results are kept in memory only.
 	Memo string
-	// MemoBytes bounds that folder; 0 means memo.DefaultMaxBytes.
+	// MemoBytes bounds that folder; 0 means memo.DefaultMaxBytes, negative no bound.
 	MemoBytes int64
 	// NoMemo stores no results, and uses none.
 	NoMemo bool

@@ -180,6 +180,7 @@ func (a *app) cudaProcess(f workerFlags, device, address string, o registry.Proc
 	add("--memo-dir", f.memo.dir)
 	add("--memo-bytes", strconv.FormatInt(f.memo.bytes, 10))
 	add("--lease-dir", f.lease)
+	add("--ops", f.ops) // for its metrics, which its parent serves
 	add("--address", address)
 	add("--namespace", a.namespace)
 	if f.memo.none {

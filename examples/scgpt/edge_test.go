@@ -16,7 +16,7 @@ import (
 // sampleFile returns the path of a file in testdata.
 func sampleFile(t *testing.T, path string) string {
 	t.Helper()
-	found, err := sample("testdata/" + path)
+	found, err := sample("testdata/"+path, "")
 	require.NoError(t, err)
 	return found
 }

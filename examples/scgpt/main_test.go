@@ -55,6 +55,14 @@ func TestWrongUsage(t *testing.T) {
 		{"negative seed", []string{"embed", "--data", "x", "--out", "y", "--seed", "-1"}, "invalid argument"},
 		{"unknown precision", []string{"embed", "--data", "x", "--out", "y", "--precision", "fp8"}, `--precision is "fp8": want fp32, tf32, bf16x3, bf16`},
 		{"negative threads", []string{"genes", "--threads", "-1"}, "--threads is -1"},
+		{"threads beyond reason", []string{"worker", "--threads", "9999999"}, "--threads is 9999999: want 1 to 4096, or 0 for all processors"},
+		{"no device", []string{"worker", "--device", ""}, `--device is "": want the name of a device, such as cpu`},
+		{"no device without Temporal", []string{"genes", "--device", ""}, `--device is "": want the name of a device`},
+		{"a device without a name", []string{"worker", "--isolation", "process", "--device", "cpu,,cpu"}, `--device is "cpu,,cpu": want the name of a device`},
+		{"negative memo", []string{"worker", "--memo-bytes", "-5"}, "--memo-bytes is -5: want 1 or more, or -1 for no bound (--no-memo stores nothing)"},
+		{"memo of no bytes", []string{"run", "--memo-bytes", "0"}, "--memo-bytes is 0: want 1 or more"},
+		{"root without a name", []string{"worker", "--roots", ".,"}, "--roots names a folder of no name: want paths joined by commas"},
+		{"ops without a port", []string{"worker", "--ops", "localhost"}, `--ops is "localhost": want HOST:PORT, such as 127.0.0.1:8081`},
 		{"precision of a worker", []string{"worker", "--precision", "fp8"}, `--precision is "fp8"`},
 		{"no genes", []string{"genes", "--genes", ", ,"}, "--genes names none"},
 		{"genes with an argument", []string{"genes", "CD3D"}, `unknown command or argument "CD3D"`},
@@ -87,9 +95,9 @@ func TestFailures(t *testing.T) {
 	text := filepath.Join(dir, "text.h5ad")
 	require.NoError(t, os.WriteFile(text, []byte("not HDF5"), 0o644))
 	out := filepath.Join(dir, "out.h5ad")
-	cells, err := sample(sampleCells)
+	cells, err := sample(sampleCells, "")
 	require.NoError(t, err)
-	unlabelled, err := sample("testdata/cells/celltypist_sample.h5ad")
+	unlabelled, err := sample("testdata/cells/celltypist_sample.h5ad", "")
 	require.NoError(t, err)
 	cases := []struct {
 		name  string
@@ -126,7 +134,7 @@ func TestFailures(t *testing.T) {
 }
 
 func TestAnnotateWithoutTemporal(t *testing.T) {
-	cells, err := sample(sampleCells)
+	cells, err := sample(sampleCells, "")
 	require.NoError(t, err)
 	out := filepath.Join(t.TempDir(), "out.h5ad")
 	code, stdout, stderr := try(t, "annotate", "--data", cells, "--out", out, "--json")
@@ -146,7 +154,7 @@ func TestAnnotateWithoutTemporal(t *testing.T) {
 	require.Equal(t, filepath.Join(filepath.Dir(out), "out.cells.csv"), got.CSV)
 	require.FileExists(t, got.CSV)
 
-	train, err := sample(sampleTraining)
+	train, err := sample(sampleTraining, "")
 	require.NoError(t, err)
 	alone := filepath.Join(t.TempDir(), "alone.h5ad")
 	code, stdout, stderr = try(t, "annotate", "--data", cells, "--out", alone, "--no-report", "--baseline", train)

@@ -27,7 +27,7 @@ func (f referenceFlags) referenceFolder() (string, error) {
 	if dir := cmp.Or(f.references, os.Getenv("TROUPE_REFERENCES")); dir != "" {
 		return dir, nil
 	}
-	return sample(sampleReferences)
+	return sample(sampleReferences, "--references or TROUPE_REFERENCES")
 }
 
 // buildFlags are the flags of reference build.

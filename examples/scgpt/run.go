@@ -35,6 +35,9 @@ func (a *app) runCommand() *cobra.Command {
 			"foogpt, analyse the cells of --data (default: the 200 pbmc68k cells in testdata), show the result, and stop.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.worker.check(); err != nil {
+				return err
+			}
 			if err := f.request.check(cmd); err != nil {
 				return err
 			}
@@ -111,11 +114,11 @@ func (a *app) demonstrate(ctx context.Context, f runFlags) (err error) {
 // files fills in the sample data and lets the worker see what the user names.
 func (f *runFlags) files() (err error) {
 	if f.request.data == "" {
-		if f.request.data, err = sample(sampleCells); err != nil {
+		if f.request.data, err = sample(sampleCells, "--data"); err != nil {
 			return err
 		}
 		if f.request.reports.baseline == "" {
-			if f.request.reports.baseline, err = sample(sampleTraining); err != nil {
+			if f.request.reports.baseline, err = sample(sampleTraining, "--baseline"); err != nil {
 				return err
 			}
 		}

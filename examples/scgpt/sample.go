@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 )
@@ -21,8 +22,8 @@ const (
 )
 
 // sample finds a sample file from the working directory upwards, so that the
-// program runs from anywhere in a clone.
-func sample(path string) (string, error) {
+// program runs from anywhere in a clone. flag is the one that names another file.
+func sample(path, flag string) (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
@@ -34,7 +35,7 @@ func sample(path string) (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("the sample " + path + " is not in this folder or above it: run the program in a clone of the repository, or name your own with --data and --models")
+			return "", errors.New("the sample " + path + " is not in this folder or above it: run the program in a clone of the repository, or name your own with " + flag)
 		}
 		dir = parent
 	}
@@ -55,17 +56,24 @@ func (f modelFlags) check() error {
 	if err := oneOf("--precision", f.precision, string(compute.FP32), string(compute.TF32), string(compute.BF16x3), string(compute.BF16)); err != nil {
 		return err
 	}
-	if f.threads < 0 {
-		return usagef("--threads is %d: want 1 or more, or 0 for all processors", f.threads)
+	if f.threads < 0 || f.threads > mostThreads {
+		return usagef("--threads is %d: want 1 to %d, or 0 for all processors", f.threads, mostThreads)
+	}
+	if slices.Contains(splitDevices(f.device), "") {
+		return usagef("--device is %q: want the name of a device, such as cpu, or several names joined by commas", f.device)
 	}
 	return nil
 }
+
+// mostThreads is far above what a machine has processors: each thread has memory of
+// its own.
+const mostThreads = 4096
 
 // modelFolder returns the folder of the models and the default model in it.
 func (f modelFlags) modelFolder() (dir, fallback string, err error) {
 	if dir = cmp.Or(f.models, os.Getenv("TROUPE_MODELS")); dir != "" {
 		return dir, "", nil
 	}
-	dir, err = sample(sampleDir)
+	dir, err = sample(sampleDir, "--models or TROUPE_MODELS")
 	return dir, sampleModel, err
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/foogpt"
 	"github.com/seed-ab6af24b/troupe/registry"
+	"github.com/seed-ab6af24b/troupe/registry/ops"
 	"github.com/seed-ab6af24b/troupe/scgpt"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 )
@@ -34,7 +35,10 @@ type workerFlags struct {
 	roots       []string
 	memo        memoFlags
 	lease       string
-	layouts     string
+	ops         string
+	// observer watches the agents; nil for nobody.
+	observer registry.Observer
+	layouts  string
 	// defaultModel is the model of requests that name none.
 	defaultModel string
 }
@@ -48,7 +52,18 @@ type memoFlags struct {
 
 func (f *memoFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.dir, "memo-dir", "", "folder of stored results, which several workers may share (default: TROUPE_MEMO_DIR, else in memory)")
-	cmd.Flags().Int64Var(&f.bytes, "memo-bytes", memo.DefaultMaxBytes, "size that the folder is kept below")
+	cmd.Flags().Int64Var(&f.bytes, "memo-bytes", memo.DefaultMaxBytes, "size that the folder is kept below; -1 is no bound")
+}
+
+// folder returns the folder of stored results, "" for none.
+func (f memoFlags) folder() string { return cmp.Or(f.dir, os.Getenv("TROUPE_MEMO_DIR")) }
+
+// check finds wrong usage before anything is opened.
+func (f memoFlags) check() error {
+	if f.bytes < 1 && f.bytes != -1 {
+		return usagef("--memo-bytes is %d: want 1 or more, or -1 for no bound (--no-memo stores nothing)", f.bytes)
+	}
+	return nil
 }
 
 func (f *workerFlags) register(cmd *cobra.Command) {
@@ -63,6 +78,15 @@ func (f *workerFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.defaultModel, "default-model", "", "model of requests that name none (default: the only one, else scGPT_human)")
 	cmd.Flags().Float64Var(&f.memoryLimit, "memory-limit", 0, "GiB of memory that a process of an agent may have (default: no limit)")
 	cmd.Flags().StringSliceVar(&f.roots, "roots", []string{"."}, "folders that inputs and outputs must lie in")
+	cmd.Flags().StringVar(&f.ops, "ops", "", "HOST:PORT to serve health, /agents and /metrics at, such as "+ops.DefaultAddress+"; with "+opsTokenVariable+" set, the latter two want that bearer token (default: nowhere)")
+}
+
+// check finds wrong usage before anything is opened.
+func (f workerFlags) check() error {
+	if err := f.modelFlags.check(); err != nil {
+		return err
+	}
+	return f.memo.check()
 }
 
 func (f *modelFlags) register(cmd *cobra.Command) {
@@ -80,11 +104,15 @@ func (a *app) workerCommand() *cobra.Command {
 		Short: "Run agents' workers until a signal, then let them finish",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			serve, err := f.endpoint()
+			if err != nil {
+				return err
+			}
 			reg, err := a.newRegistry(f, a.address)
 			if err != nil {
 				return err
 			}
-			return a.work(cmd.Context(), reg, f.agents)
+			return a.work(cmd.Context(), reg, f.agents, serve)
 		},
 	}
 	f.register(cmd)
@@ -92,14 +120,17 @@ func (a *app) workerCommand() *cobra.Command {
 }
 
 // work runs the agents until ctx ends, and says when they are ready. It ends
-// before that if none of them will ever be.
-func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) error {
+// before that if none of them will ever be, or if what operators look at cannot be
+// served.
+func (a *app) work(ctx context.Context, reg *registry.Registry, names []string, serve serveFunc) error {
 	if registry.IsChild() {
 		return reg.Run(ctx) // the parent says the rest
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { cutAtSignal(reg) })()
+	stopped := make(chan struct{})
+	defer close(stopped)
+	defer context.AfterFunc(ctx, func() { cutAtSignal(reg, stopped) })()
 	ready := make(chan struct{})
 	go func() {
 		defer close(ready)
@@ -111,17 +142,34 @@ func (a *app) work(ctx context.Context, reg *registry.Registry, names []string) 
 			cancel()
 		}
 	}()
+	// Operators can look on while the agents stop.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	served := make(chan error, 1)
+	go func() {
+		err := serve(serving, reg)
+		if err != nil {
+			cancel()
+		}
+		served <- err
+	}()
 	err := reg.Run(ctx)
 	<-ready
-	return err
+	stopServing()
+	return errors.Join(err, <-served)
 }
 
-// cutAtSignal cuts the stop that is under way when another signal comes.
-func cutAtSignal(reg *registry.Registry) {
+// cutAtSignal cuts the stop that is under way when another signal comes before it
+// is done.
+func cutAtSignal(reg *registry.Registry, stopped <-chan struct{}) {
 	second := make(chan os.Signal, 1)
 	signal.Notify(second, os.Interrupt, syscall.SIGTERM)
-	<-second
-	reg.Cut()
+	defer signal.Stop(second)
+	select {
+	case <-second:
+		reg.Cut()
+	case <-stopped:
+	}
 }
 
 // allFailed reports whether every agent has failed for good.
@@ -158,6 +206,13 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 	case len(f.agents) == 0:
 		return nil, usagef("--agents is empty: want scgpt, foogpt or both")
 	}
+	// Folders that go away later may come back: a process that is started again
+	// waits for them.
+	if slices.Contains(f.agents, "scgpt") && !registry.IsChild() {
+		if err := f.checkFolders(); err != nil {
+			return nil, err
+		}
+	}
 	// In a process of its own an agent has the device that its parent chose.
 	f.device = registry.Device(devices[0])
 	codecs, err := codec.FromEnvironment()
@@ -165,7 +220,7 @@ func (a *app) newRegistry(f workerFlags, address string) (*registry.Registry, er
 		return nil, err
 	}
 	reg := registry.New(registry.Options{
-		Logger: a.logger(),
+		Logger: a.logger(), Observer: f.observer,
 		ClientOptions: func(o *client.Options) {
 			if address != "" {
 				o.HostPort = address
@@ -234,7 +289,7 @@ func (a *app) newAgent(name string, f workerFlags) (agent.Agent, error) {
 			Models: dir, DefaultModel: cmp.Or(f.defaultModel, fallback), References: references,
 			Device: f.device, Precision: compute.Precision(f.precision), Threads: f.threads, Lease: f.lease,
 			Layouts: cmp.Or(f.layouts, os.Getenv("TROUPE_LAYOUT_DIR")),
-			Memo:    cmp.Or(f.memo.dir, os.Getenv("TROUPE_MEMO_DIR")), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
+			Memo:    f.memo.folder(), MemoBytes: f.memo.bytes, NoMemo: f.memo.none,
 			Roots: f.roots, Logger: a.logger(), OnDeviceLost: endChild,
 		}), nil
 	default:

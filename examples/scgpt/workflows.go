@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 )
@@ -59,7 +62,7 @@ func (a *app) resultCommand() *cobra.Command {
 		}
 		r, err := get(cmd.Context(), c, id)
 		if err != nil {
-			return err
+			return interrupted(cmd.Context(), id, err)
 		}
 		if a.json {
 			a.printJSON(r)
@@ -69,6 +72,16 @@ func (a *app) resultCommand() *cobra.Command {
 	})
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the workflow has ended")
 	return cmd
+}
+
+// interrupted says of the error of a wait for a workflow, if a signal ended the
+// wait, what that means for the workflow.
+func interrupted(ctx context.Context, id string, err error) error {
+	var ended *temporal.WorkflowExecutionError
+	if ctx.Err() == nil || errors.As(err, &ended) {
+		return err
+	}
+	return fmt.Errorf("the wait was interrupted by a signal; the workflow %s goes on: wait again with result %s --wait, or end it with cancel %s", id, id, id)
 }
 
 // printResult prints what a workflow of any type returned, for a person.

@@ -14,10 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 	_ "github.com/seed-ab6af24b/troupe/scgpt/compute/cpu"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
+	"github.com/seed-ab6af24b/troupe/scgpt/internal/denytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -378,4 +380,47 @@ func TestFindModel(t *testing.T) {
 	}
 	_, err := engine.FindModel(filepath.Join(t.TempDir(), "none"), "a", "")
 	require.ErrorContains(t, err, "cannot be read")
+}
+
+// What may not be read is not said to be missing.
+func TestFindModelDenied(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"good", "closed"} {
+		require.NoError(t, os.Mkdir(filepath.Join(folder, name), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name, "args.json"), nil, 0o644))
+	}
+	lone := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(lone, "closed"), 0o755))
+	closed := t.TempDir()
+	for _, path := range []string{filepath.Join(folder, "closed"), filepath.Join(lone, "closed"), closed} {
+		denytest.Close(t, path)
+	}
+	cases := []struct {
+		name, folder, model string
+		want                string // the name, or the path in the error
+		denied              bool
+	}{
+		{"the folder", closed, "good", closed, true},
+		{"the folder, without a name", closed, "", closed, true},
+		{"the model", folder, "closed", filepath.Join(folder, "closed"), true},
+		{"the only one", lone, "", filepath.Join(lone, "closed"), true},
+		{"another one", folder, "good", "good", false},
+		{"another one, as the only one to choose", folder, "", "good", false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var got string
+			var err error
+			denytest.Do(t, func() { got, err = engine.FindModel(c.folder, c.model, "") })
+			if !c.denied {
+				require.NoError(t, err)
+				require.Equal(t, c.want, got)
+				return
+			}
+			require.EqualError(t, err, "the folder "+c.want+" cannot be read: permission denied: want one that the user of this program may read and enter")
+			require.ErrorIs(t, err, fs.ErrPermission)
+			class, _ := retry.ClassOf(err)
+			require.Equal(t, retry.InvalidData, class)
+		})
+	}
 }

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,17 +27,18 @@ type ModelNotFoundError struct {
 }
 
 func (e *ModelNotFoundError) Error() string {
-	there := "none"
-	if len(e.There) > 0 {
-		there = strings.Join(e.There, ", ")
+	there := strings.Join(e.There, ", ")
+	asked := ""
+	if e.Name != "" {
+		asked = fmt.Sprintf(" %q", e.Name)
 	}
 	switch {
 	case e.Err != nil:
-		return fmt.Sprintf("the model folder %s cannot be read: %v", e.Folder, e.Err)
-	case e.Name == "" && len(e.There) > 1:
+		return fmt.Sprintf("the model folder %s cannot be read: %v: want a folder with one folder for each model", e.Folder, e.Err)
+	case e.Name == "" && len(e.There) > 0:
 		return fmt.Sprintf("no model is named, and %s holds several: choose one of %s", e.Folder, there)
-	case e.Name == "":
-		return fmt.Sprintf("no model is named, and %s holds none: a model is a folder with args.json, vocab.json and best_model.pt", e.Folder)
+	case len(e.There) == 0:
+		return fmt.Sprintf("there is no model%s: %s holds none: a model is a folder with args.json, vocab.json and best_model.pt", asked, e.Folder)
 	default:
 		return fmt.Sprintf("there is no model %q; %s holds %s", e.Name, e.Folder, there)
 	}
@@ -44,27 +47,56 @@ func (e *ModelNotFoundError) Error() string {
 // ErrorType is the class of the error.
 func (*ModelNotFoundError) ErrorType() string { return "ModelNotFoundError" }
 
+// DeniedError says that the folder of models, or one in it, may not be read: what
+// is there is not known.
+type DeniedError struct {
+	// Path is that of the folder.
+	Path string
+}
+
+func (e *DeniedError) Error() string {
+	return fmt.Sprintf("the folder %s cannot be read: permission denied: want one that the user of this program may read and enter", e.Path)
+}
+
+// ErrorType is the class of the error: another attempt would not change it.
+func (*DeniedError) ErrorType() string { return "InvalidDataError" }
+
+// Unwrap returns [fs.ErrPermission].
+func (*DeniedError) Unwrap() error { return fs.ErrPermission }
+
 // Models lists the models in a folder: the names, sorted, of the folders in it
-// that hold an args.json.
+// that hold an args.json. Those that may not be read are left out.
 func Models(folder string) ([]string, error) {
+	names, _, err := listModels(folder)
+	return names, err
+}
+
+// listModels lists the models in a folder, and the folders in it that may be some
+// but may not be read.
+func listModels(folder string) (names, denied []string, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var names []string
 	for _, e := range entries {
-		if _, err := os.Stat(filepath.Join(folder, e.Name(), "args.json")); err == nil {
+		switch _, err := os.Stat(filepath.Join(folder, e.Name(), "args.json")); {
+		case err == nil:
 			names = append(names, e.Name())
+		case errors.Is(err, fs.ErrPermission):
+			denied = append(denied, e.Name())
 		}
 	}
-	return names, nil
+	return names, denied, nil
 }
 
 // FindModel returns the name of a model in a folder. For name "" that is
 // fallback, else the only model there, else [FallbackModel]. The error is a
-// *[ModelNotFoundError].
+// *[ModelNotFoundError], or a *[DeniedError] where permission is what is missing.
 func FindModel(folder, name, fallback string) (string, error) {
-	there, err := Models(folder)
+	there, denied, err := listModels(folder)
+	if errors.Is(err, fs.ErrPermission) {
+		return "", &DeniedError{Path: folder}
+	}
 	if err != nil {
 		return "", &ModelNotFoundError{Name: name, Folder: folder, Err: err}
 	}
@@ -77,7 +109,12 @@ func FindModel(folder, name, fallback string) (string, error) {
 	case slices.Contains(there, FallbackModel):
 		name = FallbackModel
 	}
-	if !slices.Contains(there, name) {
+	switch {
+	case slices.Contains(denied, name):
+		return "", &DeniedError{Path: filepath.Join(folder, name)}
+	case name == "" && len(there) == 0 && len(denied) > 0:
+		return "", &DeniedError{Path: filepath.Join(folder, denied[0])}
+	case !slices.Contains(there, name):
 		return "", &ModelNotFoundError{Name: name, Folder: folder, There: there}
 	}
 	return name, nil

@@ -27,6 +27,10 @@ func IsCause(line string) bool {
 	return slices.ContainsFunc(causes, func(start string) bool { return strings.HasPrefix(line, start) })
 }
 
+// IsAbort reports whether a line is that of a program, or of a library in it, that
+// ended itself by abort(3): why stands in the line before.
+func IsAbort(line string) bool { return strings.HasPrefix(line, "SIGABRT") }
+
 // Tail passes a child's output on and keeps what matters of it: its end, and the
 // line that tells of a crash.
 type Tail struct {
@@ -36,6 +40,7 @@ type Tail struct {
 	kept    []byte
 	cut     bool
 	line    []byte // the beginning of the line that is not whole yet
+	before  []byte // the last whole line that is not empty
 	cause   []byte
 	causeAt time.Time
 }
@@ -78,8 +83,15 @@ func (t *Tail) endLine() {
 	switch {
 	case IsCause(string(t.line)) && !fresh:
 		t.cause, t.causeAt = slices.Clone(t.line), time.Now()
+		if IsAbort(string(t.line)) {
+			t.cause = append(t.before[:min(len(t.before), causeBytes-len(t.line))], t.line...)
+			t.before = nil // it is the cause's now
+		}
 	case t.cause != nil:
 		t.cause = append(t.cause, t.line[:min(len(t.line), causeBytes-len(t.cause))]...)
+	}
+	if len(bytes.TrimSpace(t.line)) > 0 {
+		t.before = append(t.before[:0], t.line...)
 	}
 	t.line = t.line[:0]
 }

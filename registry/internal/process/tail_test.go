@@ -10,6 +10,7 @@ import (
 )
 
 func TestTail(t *testing.T) {
+	const abort = "runtime/cgo: out of memory in thread_start\nSIGABRT: abort\n"
 	cases := map[string]struct {
 		write []string
 		want  string
@@ -22,6 +23,10 @@ func TestTail(t *testing.T) {
 		"a crash far from the end": {
 			[]string{"starting\npanic: bo", "om\n\ngorou", "tine 1:\n", strings.Repeat("x\n", tailBytes/2)},
 			"panic: boom\n\ngoroutine 1:\n" + strings.Repeat("x\n", (causeBytes-len("panic: boom\n\ngoroutine 1:\n"))/2) + "…\n" + strings.TrimSpace(strings.Repeat("x\n", tailBytes/2-1)),
+		},
+		"an abort far from the end": {
+			[]string{"starting\nruntime/cgo: out of mem", "ory in thread_start\n\nSIGABRT: abort\n", strings.Repeat("x\n", tailBytes/2)},
+			abort + strings.Repeat("x\n", (causeBytes-len(abort))/2) + "…\n" + strings.TrimSpace(strings.Repeat("x\n", tailBytes/2-1)),
 		},
 	}
 	for name, c := range cases {
