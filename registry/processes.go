@@ -187,9 +187,11 @@ func (p *childProcess) ended(err error) {
 			s.LastWords = words
 		}
 	})
-	if err != nil {
-		// Its output went to ProcessOptions.Output already; the end of it is kept
-		// in the status.
+	switch {
+	case words != nil:
+		// Also where ProcessOptions.Output has it: a log may be all that is kept.
+		p.log.Warn("Process ended", "process", p.instance, "error", err, "output", words.Output)
+	case err != nil:
 		p.log.Warn("Process ended", "process", p.instance, "error", err)
 	}
 }

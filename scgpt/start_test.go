@@ -38,7 +38,7 @@ func TestStartNeedsModels(t *testing.T) {
 		want                string // "" for none
 		class               retry.Class
 	}{
-		{"missing", missing, "", "the model folder " + missing + " cannot be read: open " + missing + ": no such file or directory: want a folder with one folder for each model", ""},
+		{"missing", missing, "", "the model folder " + missing + " cannot be read: open " + missing + ": ", ""},
 		{"missing, with a default", missing, "a", "the model folder " + missing + " cannot be read", ""},
 		{"a file", file, "", "the model folder " + file + " cannot be read", ""},
 		{"empty", empty, "", "there is no model: " + empty + " holds none: a model is a folder with args.json, vocab.json and best_model.pt", ""},

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -31,9 +32,9 @@ func TestWorkerFolders(t *testing.T) {
 	}{
 		{"missing root", []string{"--roots", ".," + missing}, "", "FileNotFoundError: --roots: root folder " + missing + ": "},
 		{"a file as a root", []string{"--roots", file}, "", "Error: --roots: root folder " + file + " is not a folder: want folders that are there"},
-		{"missing models", []string{"--models", missing}, "", "FileNotFoundError: --models: open " + missing + ": no such file or directory: want a folder with one folder for each model"},
-		{"missing models by the variable", nil, "TROUPE_MODELS", "Error: TROUPE_MODELS: open " + below + ": not a directory"},
-		{"memo", []string{"--memo-dir", below}, "", "Error: --memo-dir: the folder " + below + " cannot be used: mkdir " + file + ": not a directory: want one that this program may make, or write to"},
+		{"missing models", []string{"--models", missing}, "", "FileNotFoundError: --models: open " + missing + ": "},
+		{"missing models by the variable", nil, "TROUPE_MODELS", "Error: TROUPE_MODELS: open " + below + ": "},
+		{"memo", []string{"--memo-dir", below}, "", "Error: --memo-dir: the folder " + below + " cannot be used: mkdir " + file + ": "},
 		{"memo by the variable", nil, "TROUPE_MEMO_DIR", "Error: TROUPE_MEMO_DIR: the folder " + below + " cannot be used"},
 		{"lease", []string{"--lease-dir", below}, "", "Error: --lease-dir: the folder " + below + " cannot be used"},
 		{"lease with processes", []string{"--isolation", "process", "--lease-dir", below}, "", "Error: --lease-dir: the folder " + below + " cannot be used"},
@@ -46,6 +47,9 @@ func TestWorkerFolders(t *testing.T) {
 			code, stdout, stderr := tryFor(t, 20*time.Second, append([]string{"worker", "--address", nowhere}, c.args...)...)
 			require.Equal(t, 1, code)
 			require.Empty(t, stdout)
+			if runtime.GOOS == "windows" { // for which nothing can be below a file
+				c.want = strings.TrimPrefix(c.want, "Error: ")
+			}
 			require.Contains(t, stderr, c.want)
 			require.Regexp(t, `^[^\n]*\n$`, stderr)
 		})

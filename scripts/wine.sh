@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Runs a Windows program with Wine, in the same folder, on any Linux machine:
+#   scripts/wine.sh PROGRAM [ARGUMENT...]
+# Wine has to be version 10 or newer, as earlier ones lack what Go's programs call. Where
+# it is not, WINE_ROOT is a folder in which this script installs Debian 13 with its
+# Wine, for which it has to be root and to have debootstrap.
+#   scripts/wine.sh --start    makes all ready, and keeps Wine's own processes running
+#   scripts/wine.sh --stop     ends them
+set -euo pipefail
+export WINEDEBUG=-all WINEPREFIX=${WINEPREFIX:-${TMPDIR:-/tmp}/troupe-wine}
+WINE_CHECKOUT=$(cd "$(dirname "$0")/.." && pwd)
+export WINE_CHECKOUT
+root=${WINE_ROOT:-}
+version=$(wine --version 2>/dev/null || echo wine-0)
+version=${version#wine-}
+if [ "${version%%.*}" -ge 10 ]; then
+	root=
+elif [ -z "$root" ]; then
+	echo "wine is not installed, or older than version 10; WINE_ROOT may name a folder to install it in" >&2
+	exit 1
+fi
+
+inside() { # runs a command where Wine is
+	if [ -z "$root" ]; then
+		"$@"
+		return
+	fi
+	# The mounts end with the command.
+	unshare --mount --propagation private bash -c '
+		root=$1 dir=$2
+		shift 2
+		for d in proc dev sys; do mount --rbind "/$d" "$root/$d"; done
+		for d in "${TMPDIR:-/tmp}" "$WINE_CHECKOUT" "$(dirname "$WINEPREFIX")"; do
+			mkdir -p "$root$d"
+			mount --bind "$d" "$root$d"
+		done
+		exec chroot "$root" bash -c '\''cd "$1" && shift && exec "$@"'\'' bash "$dir" "$@"
+	' bash "$root" "$PWD" "$@"
+}
+
+start() {
+	if [ -n "$root" ] && [ ! -e "$root/usr/bin/wine" ]; then
+		debootstrap --variant=minbase trixie "$root" >"$root.log"
+		cp /etc/hosts "$root/etc/hosts"
+		inside apt-get install -y -qq --no-install-recommends wine wine64 >>"$root.log"
+	fi
+	mkdir -p "$WINEPREFIX"
+	inside wineboot -i >/dev/null 2>&1
+	# Who starts the first program gets its desktop too, which outlives it and keeps
+	# its output open: that is this one, which waits for input.
+	sleep infinity > >(setsid bash "$0" cmd >/dev/null 2>&1) 2>/dev/null &
+	echo $! >"$WINEPREFIX/waits"
+}
+
+stop() {
+	kill "$(cat "$WINEPREFIX/waits")"
+	inside wineserver -k
+}
+
+case ${1:-} in
+--start) start ;;
+--stop) stop ;;
+*) inside wine "$@" ;;
+esac
