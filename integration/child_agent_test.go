@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/internal/processtest"
 	"github.com/seed-ab6af24b/troupe/registry"
 	"github.com/seed-ab6af24b/troupe/registry/telemetry"
 )
@@ -69,7 +70,7 @@ func (silentOutput) Write(p []byte) (int, error) { return len(p), nil }
 // crashes are ways in which an activity takes its process with it.
 var crashes = map[string]func(){
 	"exit":                func() { os.Exit(9) },
-	"segmentation fault":  segfault,
+	"segmentation fault":  processtest.Segfault,
 	"panic of no one's":   func() { go func() { panic("boom") }(); select {} },
 	"memory hog":          hog,
 	"goroutines, forking": func() { fork(); select {} },

@@ -11,6 +11,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/seed-ab6af24b/troupe/internal/processtest"
 	"github.com/seed-ab6af24b/troupe/registry"
 )
 
@@ -37,7 +38,7 @@ func TestFaultCrashes(t *testing.T) {
 	require.NoError(t, reg.WaitReady(within(t, patience)))
 
 	for _, kind := range slices.Sorted(maps.Keys(crashes)) {
-		if !limitsMemory() && (kind == "memory hog" || kind == "goroutines, forking") {
+		if !processtest.LimitsMemory() && (kind == "memory hog" || kind == "goroutines, forking") {
 			t.Logf("%s: not here, where nothing limits the memory of a process", kind)
 			continue
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-ab6af24b/troupe/agent"
 	"github.com/seed-ab6af24b/troupe/foogpt"
 	foogptapi "github.com/seed-ab6af24b/troupe/foogpt/api"
+	"github.com/seed-ab6af24b/troupe/internal/processtest"
 	"github.com/seed-ab6af24b/troupe/registry"
 	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt"
@@ -279,11 +280,7 @@ func TestFaultKillsOfOneShard(t *testing.T) {
 	}
 	_, err = analyses.Result(ctx, id)
 	t.Log(err)
-	killed := "signal: killed"
-	if runtime.GOOS == "windows" { // which has no signals
-		killed = "exit status 1"
-	}
-	require.ErrorContains(t, err, killed)
+	require.ErrorContains(t, err, processtest.KilledExit)
 	class, _ := retry.ClassOf(err)
 	require.NotEqual(t, retry.InvalidData, class, "the request was right")
 	// The worker is back, and what the analysis left is no hindrance.

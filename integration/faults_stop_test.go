@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"github.com/seed-ab6af24b/troupe/internal/processtest"
 	"github.com/seed-ab6af24b/troupe/registry"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 )
@@ -41,7 +42,7 @@ func TestFaultStopped(t *testing.T) {
 		pid, _, ok = prey(t, reg)
 		return ok && cells > 20
 	}, patience, time.Millisecond)
-	require.NoError(t, freeze(pid))
+	require.NoError(t, processtest.Freeze(pid))
 	stopped := time.Now()
 	// The server gives the activity up.
 	require.Eventually(t, func() bool {
@@ -59,7 +60,7 @@ func TestFaultStopped(t *testing.T) {
 	if least := time.Duration(often(0, 60)) * time.Second; least > 0 {
 		require.Eventually(t, func() bool { return time.Since(stopped) >= least }, 2*least, 100*time.Millisecond)
 	}
-	require.NoError(t, thaw(pid))
+	require.NoError(t, processtest.Thaw(pid))
 	held := time.Since(stopped)
 
 	result, err := analyses.Result(ctx, id)

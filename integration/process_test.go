@@ -13,6 +13,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/seed-ab6af24b/troupe/internal/processtest"
 	"github.com/seed-ab6af24b/troupe/registry"
 	"github.com/seed-ab6af24b/troupe/registry/telemetry"
 )
@@ -32,8 +33,11 @@ func TestProcessOfAnAgent(t *testing.T) {
 	stop := run(t, reg)
 	require.NoError(t, reg.WaitReady(within(t, patience)))
 	risky.echo(t, c, "hello")
-	before, err := reg.AgentStatus(risky.Name())
-	require.NoError(t, err)
+	var before registry.Status
+	require.Eventually(t, func() bool { // the process tells of the end a little later
+		before, err = reg.AgentStatus(risky.Name())
+		return err == nil && len(before.Running) == 0
+	}, patience, 5*time.Millisecond)
 	require.Len(t, before.Processes, 1)
 
 	started, err := risky.workflow.Start(within(t, patience), c, Text{"exit"})
@@ -59,7 +63,7 @@ func TestProcessOfAnAgent(t *testing.T) {
 	require.Regexp(t, `go_goroutines\{agent="`+risky.Name()+`",process="0"\} [0-9]+\n`, w.Body.String())
 	require.Contains(t, w.Body.String(), `troupe_agent_restarts_total{agent="`+risky.Name()+`"} 1`)
 	require.NoError(t, stop())
-	require.False(t, alive(after.Processes[0].PID))
+	require.False(t, processtest.Alive(after.Processes[0].PID))
 }
 
 // Stopped, a process lets its activity react to the cancellation, within the

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-ab6af24b/troupe/internal/processtest"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/checkpointtest"
@@ -210,9 +211,9 @@ func killAndResume(t *testing.T, queue string, start func(*testing.T, childWorke
 		return cells > 2*shardCells+shardCells/4 && len(shardFiles(t, out, id)) == 2
 	}, longPatience(), time.Millisecond)
 	pid := lastPassBy(t, passes)
-	require.True(t, alive(pid))
+	require.True(t, processtest.Alive(pid))
 	kill()
-	require.Eventually(t, func() bool { return !alive(pid) }, 5*time.Second, time.Millisecond, "process %d lives on", pid)
+	require.Eventually(t, func() bool { return !processtest.Alive(pid) }, 5*time.Second, time.Millisecond, "process %d lives on", pid)
 	files := shardFiles(t, out, id)
 	finished, finishedCells := len(files), len(files)*shardCells
 	if slices.ContainsFunc(files, func(path string) bool { return filepath.Base(path) == fmt.Sprintf("%06d.shard", shards-1) }) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,28 +49,9 @@ func cpuTimeOf(pid int) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// alive reports whether there is a process with the id. One that has ended and for
-// which nobody has waited yet is not.
-func alive(pid int) bool {
-	stat := statOf(pid)
-	return syscall.Kill(pid, 0) == nil && (stat == nil || stat[0] != "Z")
-}
-
-// freeze stops a process, which lives on; thaw has it go on.
-func freeze(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) }
-func thaw(pid int) error   { return syscall.Kill(pid, syscall.SIGCONT) }
-
 // interruptible prepares a program for interrupt, which asks it to end.
 func interruptible(*exec.Cmd)           {}
 func interrupt(program *exec.Cmd) error { return program.Process.Signal(syscall.SIGTERM) }
-
-func segfault() {
-	_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
-	select {}
-}
-
-// limitsMemory reports whether something keeps a process to its memory limit.
-func limitsMemory() bool { return runtime.GOOS == "linux" }
 
 // becomeUser gives up root's rights for those of a user.
 func becomeUser(id int) error { return syscall.Setuid(id) }

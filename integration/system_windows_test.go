@@ -2,12 +2,10 @@ package integration
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
@@ -33,40 +31,6 @@ func cpuTimeOf(pid int) time.Duration {
 	return 100 * (units(kernel) + units(user))
 }
 
-// alive reports whether there is a process with the id.
-func alive(pid int) bool {
-	h, err := windows.OpenProcess(windows.SYNCHRONIZE, false, uint32(pid))
-	if err != nil {
-		return false
-	}
-	defer func() { _ = windows.CloseHandle(h) }()
-	event, err := windows.WaitForSingleObject(h, 0)
-	return err == nil && event == uint32(windows.WAIT_TIMEOUT)
-}
-
-var (
-	ntdll            = windows.NewLazySystemDLL("ntdll.dll")
-	ntSuspendProcess = ntdll.NewProc("NtSuspendProcess")
-	ntResumeProcess  = ntdll.NewProc("NtResumeProcess")
-	wineGetVersion   = ntdll.NewProc("wine_get_version")
-)
-
-// freeze stops a process, which lives on; thaw has it go on.
-func freeze(pid int) error { return callOn(pid, ntSuspendProcess) }
-func thaw(pid int) error   { return callOn(pid, ntResumeProcess) }
-
-func callOn(pid int, f *windows.LazyProc) error {
-	h, err := windows.OpenProcess(windows.PROCESS_SUSPEND_RESUME, false, uint32(pid))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = windows.CloseHandle(h) }()
-	if status, _, _ := f.Call(uintptr(h)); status != 0 {
-		return fmt.Errorf("%s: %#x", f.Name, status)
-	}
-	return nil
-}
-
 // interruptible prepares a program for interrupt, which asks it to end: with a group
 // of its own, Ctrl-Break is its alone.
 func interruptible(program *exec.Cmd) {
@@ -76,11 +40,5 @@ func interruptible(program *exec.Cmd) {
 func interrupt(program *exec.Cmd) error {
 	return windows.GenerateConsoleCtrlEvent(windows.CTRL_BREAK_EVENT, uint32(program.Process.Pid))
 }
-
-func segfault() { *(*byte)(unsafe.Add(nil, 1<<20)) = 1 }
-
-// limitsMemory reports whether something keeps a process to its memory limit: a job
-// object does, but not that of Wine.
-func limitsMemory() bool { return wineGetVersion.Find() != nil }
 
 func becomeUser(int) error { return errors.ErrUnsupported }

@@ -48,7 +48,9 @@ func (c connection) advice(ctx context.Context, err error) string {
 		return "what listens there is a web server, perhaps Temporal's web UI: the port of the server itself is 7233 by default"
 	case !c.tls && says("error reading server preface"):
 		return "the server may speak TLS: set TEMPORAL_TLS=true"
-	case says("connection refused") || says("connectex: "): // Windows says why in the user's language
+	case says("connectex: "): // Windows, which says why in the user's language
+		return "the server cannot be reached there: start one, or set TEMPORAL_ADDRESS"
+	case says("connection refused"):
 		return "no server listens there: start one, or set TEMPORAL_ADDRESS"
 	case says("no children to pick from"):
 		return c.lookUp(ctx)

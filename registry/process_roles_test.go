@@ -15,6 +15,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/seed-ab6af24b/troupe/internal/processtest"
 	"github.com/seed-ab6af24b/troupe/registry/internal/process"
 	"github.com/seed-ab6af24b/troupe/retry"
 )
@@ -46,13 +47,13 @@ var roles = map[string]func(ctx context.Context, t *troupe) error{
 	},
 	"segfaults": func(_ context.Context, t *troupe) error {
 		if t.first() {
-			segfault()
+			processtest.Segfault()
 		}
 		return nil
 	},
 	"is killed": func(_ context.Context, t *troupe) error {
 		if t.first() {
-			_ = endAtOnce(os.Getpid())
+			_ = processtest.Kill(os.Getpid())
 			select {}
 		}
 		return nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-ab6af24b/troupe/internal/processtest"
 )
 
 // inRole are the options of a process in a role.
@@ -88,7 +91,7 @@ func eventually(t *testing.T, reg *Registry, what string, ok func(Status) bool) 
 
 func gone(t *testing.T, pid int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return !alive(pid) }, 5*time.Second, 5*time.Millisecond, "process %d lives on", pid)
+	require.Eventually(t, func() bool { return !processtest.Alive(pid) }, 5*time.Second, 5*time.Millisecond, "process %d lives on", pid)
 }
 
 func TestProcess(t *testing.T) {
@@ -100,7 +103,7 @@ func TestProcess(t *testing.T) {
 	p := s.Processes[0]
 	require.NotZero(t, p.PID)
 	require.NotEqual(t, os.Getpid(), p.PID)
-	require.True(t, alive(p.PID))
+	require.True(t, processtest.Alive(p.PID))
 	require.Contains(t, s.Identity, ":"+strconv.Itoa(p.PID)+"#1")
 	require.Equal(t, StateReady, p.State)
 	require.Zero(t, s.Restarts)
@@ -114,7 +117,7 @@ func TestProcess(t *testing.T) {
 	require.Contains(t, string(text), `"processes":[{"instance":0,"pid":`+strconv.Itoa(p.PID)+`,"state":"ready"`)
 
 	require.NoError(t, stop())
-	require.False(t, alive(p.PID))
+	require.False(t, processtest.Alive(p.PID))
 	require.Equal(t, StateStopped, agentStatus(t, reg).State)
 	story := strings.Join(log.lines(), "\n")
 	require.Contains(t, story, `msg="Agent is ready" process=0 agent=a taskQueue=a-tasks`)
@@ -130,14 +133,14 @@ func TestProcessEnds(t *testing.T) {
 	}{
 		"exits":                 {exit: "exit status 7", output: "the key is [TEST_API_KEY]"},
 		"panics in a goroutine": {exit: "exit status 2", output: "panic: boom"},
-		"segfaults":             {exit: segfaultExit, output: segfaultWords},
-		"is killed":             {exit: killedWords},
+		"segfaults":             {exit: processtest.SegfaultExit, output: processtest.SegfaultWords},
+		"is killed":             {exit: processtest.KilledExit},
 		"takes all memory": {func(o *ProcessOptions) { o.MemoryLimit = 256 << 20 },
 			"exit status 2", "", "out of memory"},
-		"sends garbage": {exit: killedWords,
+		"sends garbage": {exit: processtest.KilledExit,
 			reason: `it does not speak the protocol of a child: a frame of 1214606444 bytes, more than 4194304: "Hell"`},
 		"is overdue": {func(o *ProcessOptions) { o.OverdueTimeout = 100 * time.Millisecond },
-			killedWords, "activity work of workflow w1 (attempt 1", ""},
+			processtest.KilledExit, "activity work of workflow w1 (attempt 1", ""},
 	}
 	for role, c := range cases {
 		t.Run(role, func(t *testing.T) {
@@ -150,7 +153,7 @@ func TestProcessEnds(t *testing.T) {
 			if raceDetector && o.MemoryLimit > 0 {
 				t.Skip("the race detector's own memory counts against RLIMIT_DATA")
 			}
-			if o.MemoryLimit > 0 && !limitsMemory() {
+			if o.MemoryLimit > 0 && !processtest.LimitsMemory() {
 				t.Skip("nothing limits the memory of a process here: macOS and the BSDs have no limit that counts, Wine none of a job")
 			}
 			if role == "sends garbage" && runtime.GOOS == "windows" {
@@ -168,7 +171,9 @@ func TestProcessEnds(t *testing.T) {
 			require.NotEmpty(t, words.Error())
 			require.Equal(t, o.MemoryLimit > 0, strings.Contains(words.Error(), "(its memory limit is 256 MiB)"), words.Error())
 			require.NotContains(t, strings.Join(log.lines(), "\n"), "sesame-open")
-			require.Contains(t, strings.Join(log.lines(), "\n"), c.output)
+			if c.output != "" {
+				require.Regexp(t, `msg="Process ended" .* output="?[^"]*`+regexp.QuoteMeta(c.output), strings.Join(log.lines(), "\n"))
+			}
 			require.Contains(t, strings.Join(log.lines(), "\n"), `msg="Process ended" agent=a process=0 error="process `+strconv.Itoa(words.PID))
 			gone(t, words.PID)
 			require.NoError(t, stop())
@@ -227,7 +232,7 @@ func TestProcessDoesNotAnswer(t *testing.T) {
 	o.AnswerTimeout = 2 * pingInterval
 	reg, stop := runProcesses(t, Options{}, o)
 	pid := waitReady(t, reg).Processes[0].PID
-	require.NoError(t, freeze(pid))
+	require.NoError(t, processtest.Freeze(pid))
 	s := eventually(t, reg, "it was not replaced", func(s Status) bool { return s.Restarts == 1 && s.Ready })
 	var words *ProcessError
 	require.ErrorAs(t, s.LastError, &words)
@@ -283,7 +288,7 @@ func TestSeveralProcesses(t *testing.T) {
 	require.Len(t, before.Processes, 2)
 	require.Empty(t, before.Identity)
 	require.NotEqual(t, before.Processes[0].PID, before.Processes[1].PID)
-	require.NoError(t, endAtOnce(before.Processes[1].PID))
+	require.NoError(t, processtest.Kill(before.Processes[1].PID))
 
 	down := eventually(t, reg, "it is not missed", func(s Status) bool {
 		return s.Processes[1].PID == 0 && s.Processes[1].LastWords != nil && s.State == StateStarting && s.Doing != ""
@@ -324,7 +329,7 @@ func TestProcessStops(t *testing.T) {
 		reg, stop := runProcesses(t, Options{StopTimeout: 3 * time.Second}, inRole(t, "is busy"))
 		s := eventually(t, reg, "no activity", busy)
 		require.NoError(t, stop())
-		require.False(t, alive(s.Processes[0].PID))
+		require.False(t, processtest.Alive(s.Processes[0].PID))
 	})
 	t.Run("does not", func(t *testing.T) {
 		t.Parallel()
@@ -333,7 +338,7 @@ func TestProcessStops(t *testing.T) {
 		err := stop()
 		require.ErrorContains(t, err, "did not stop within")
 		require.ErrorContains(t, err, "still running: activity work of workflow w1 (attempt 1")
-		require.False(t, alive(s.Processes[0].PID))
+		require.False(t, processtest.Alive(s.Processes[0].PID))
 	})
 	t.Run("is cut", func(t *testing.T) {
 		t.Parallel()
@@ -350,7 +355,7 @@ func TestProcessStops(t *testing.T) {
 		require.ErrorAs(t, err, &cut)
 		require.True(t, cut.Cut)
 		require.ErrorContains(t, err, `agent "a" was cut while it stopped: still running: activity work of workflow w1`)
-		require.False(t, alive(s.Processes[0].PID))
+		require.False(t, processtest.Alive(s.Processes[0].PID))
 	})
 }
 
@@ -360,7 +365,7 @@ func TestRemoveOfAProcess(t *testing.T) {
 	reg, stop := runProcesses(t, Options{}, inRole(t, "works"))
 	pid := waitReady(t, reg).Processes[0].PID
 	require.NoError(t, reg.Remove(t.Context(), "a"))
-	require.False(t, alive(pid))
+	require.False(t, processtest.Alive(pid))
 	require.NoError(t, reg.Register(newFakeAgent("a"), Process(inRole(t, "works"))))
 	require.NotEqual(t, pid, waitReady(t, reg).Processes[0].PID)
 	require.NoError(t, stop())
@@ -385,7 +390,7 @@ func TestParentIsKilled(t *testing.T) {
 			require.NoError(t, err)
 			pid, err := strconv.Atoi(strings.TrimSpace(line))
 			require.NoError(t, err)
-			require.True(t, alive(pid))
+			require.True(t, processtest.Alive(pid))
 			require.NoError(t, cmd.Process.Kill())
 			_ = cmd.Wait()
 			gone(t, pid)

@@ -8,25 +8,6 @@ import (
 	"syscall"
 )
 
-// What is known of processes that end in these ways.
-const (
-	killedWords   = "signal: killed"
-	segfaultExit  = "exit status 2"
-	segfaultWords = "SIGSEGV: segmentation violation"
-)
-
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
-
-func endAtOnce(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) }
-
-// freeze stops a process, which lives on.
-func freeze(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) }
-
-func segfault() {
-	_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
-	select {}
-}
-
 func pipeToParent() *os.File { return os.NewFile(4, "to the parent") }
 
 // niceness is that of this process.
@@ -37,5 +18,3 @@ func niceness() int {
 	}
 	return n
 }
-
-func limitsMemory() bool { return runtime.GOOS == "linux" }

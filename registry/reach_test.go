@@ -177,7 +177,7 @@ func TestUnreachable(t *testing.T) {
 		advice  string
 	}{
 		"nothing listens": {closed.Addr().String(), nil,
-			"connect to " + closed.Addr().String() + ": ", "no server listens there: start one, or set TEMPORAL_ADDRESS"},
+			"connect to " + closed.Addr().String() + ": ", ": start one, or set TEMPORAL_ADDRESS"},
 		"no such host": {"no-such-host.invalid:7233", nil,
 			"connect to no-such-host.invalid:7233: ", "lookup no-such-host.invalid"},
 		"a web server": {web.Listener.Addr().String(), nil,

@@ -107,8 +107,9 @@ func (a *Agent) ConfigureWorker(o *worker.Options) {
 
 // Start opens the device and loads the default model. With several models and
 // none named for the default it loads none, and requests name theirs. A models
-// folder without a model that can be read is an error that another Start may not
-// meet: a volume may be about to appear in its place, or to be filled.
+// folder without the model, or without a file of it, or one that may not be read, is
+// an error that another Start may not meet: a volume may be about to appear in its
+// place, or to be filled.
 func (a *Agent) Start(ctx context.Context) error {
 	roots, err := storage.NewRoots(a.opts.Roots...)
 	if err != nil {
@@ -136,10 +137,10 @@ func (a *Agent) Start(ctx context.Context) error {
 	eng, err := a.models.get("")
 	var none *engine.ModelNotFoundError
 	switch {
-	case errors.As(err, &none) && len(none.There) == 0, errors.Is(err, fs.ErrPermission):
-		return errors.New(err.Error()) // without its class, which is a request's, and final
-	case errors.As(err, &none) && none.Name == "":
+	case errors.As(err, &none) && none.Name == "" && len(none.There) > 0:
 		a.log.Info("no default model", "models", a.opts.Models, "reason", err)
+	case none != nil, errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
+		return errors.New(err.Error()) // without its class, which is a request's, and final
 	case err != nil:
 		return err
 	default:

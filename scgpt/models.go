@@ -47,7 +47,7 @@ func (m *models) get(name string) (*engine.Engine, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		// The folder is there and a file in it is not: the model is
 		// damaged, not missing.
-		return nil, retry.InvalidData.Errorf("model %s: %v", name, err)
+		return nil, retry.InvalidData.Errorf("model %s: %w", name, err)
 	case errors.Is(err, fs.ErrPermission): // which another attempt would not change
 		return nil, retry.InvalidData.Errorf("model %s: %w", name, err)
 	}

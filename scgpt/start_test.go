@@ -29,6 +29,8 @@ func TestStartNeedsModels(t *testing.T) {
 	missing, empty := filepath.Join(t.TempDir(), "none"), t.TempDir()
 	file := filepath.Join(modelsIn(t, "a"), "a", "args.json")
 	closed, closedModel, closedFile, several := modelsIn(t, "a"), modelsIn(t, "a"), modelsIn(t, "a"), modelsIn(t, "a", "b")
+	half := modelsIn(t, "a")
+	require.NoError(t, os.Remove(filepath.Join(half, "a", "best_model.pt")))
 	root := t.TempDir()
 	denytest.Close(t, closed)
 	denytest.Close(t, filepath.Join(closedModel, "a"))
@@ -46,7 +48,8 @@ func TestStartNeedsModels(t *testing.T) {
 		{"closed", closed, "", "the folder " + closed + " cannot be read: permission denied: want one that the user of this program may read and enter", ""},
 		{"a closed model", closedModel, "a", "the folder " + filepath.Join(closedModel, "a") + " cannot be read: permission denied", ""},
 		{"a closed file", closedFile, "", filepath.Join(closedFile, "a", "best_model.pt") + ": permission denied", ""},
-		{"another model than the default", several, "c", `there is no model "c"; ` + several + " holds a, b", retry.ModelNotFound},
+		{"another model than the default", several, "c", `there is no model "c"; ` + several + " holds a, b", ""},
+		{"half copied", half, "", "best_model.pt", ""},
 		{"several, and no default", several, "", "", ""},
 	}
 	for _, c := range cases {

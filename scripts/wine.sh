@@ -6,6 +6,7 @@
 # Wine, for which it has to be root and to have debootstrap.
 #   scripts/wine.sh --start    makes all ready, and keeps Wine's own processes running
 #   scripts/wine.sh --stop     ends them
+# One Wine runs for each WINEPREFIX, a folder that is made if it is missing.
 set -euo pipefail
 export WINEDEBUG=-all WINEPREFIX=${WINEPREFIX:-${TMPDIR:-/tmp}/troupe-wine}
 WINE_CHECKOUT=$(cd "$(dirname "$0")/.." && pwd)
@@ -27,6 +28,7 @@ inside() { # runs a command where Wine is
 	fi
 	# The mounts end with the command.
 	unshare --mount --propagation private bash -c '
+		set -e
 		root=$1 dir=$2
 		shift 2
 		for d in proc dev sys; do mount --rbind "/$d" "$root/$d"; done
@@ -39,13 +41,15 @@ inside() { # runs a command where Wine is
 }
 
 start() {
-	if [ -n "$root" ] && [ ! -e "$root/usr/bin/wine" ]; then
+	if [ -n "$root" ] && [ ! -e "$root.installed" ]; then
 		debootstrap --variant=minbase trixie "$root" >"$root.log"
 		cp /etc/hosts "$root/etc/hosts"
-		inside apt-get install -y -qq --no-install-recommends wine wine64 >>"$root.log"
+		inside env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends wine wine64 </dev/null >>"$root.log"
+		touch "$root.installed"
 	fi
 	mkdir -p "$WINEPREFIX"
-	inside wineboot -i >/dev/null 2>&1
+	inside wineboot -i </dev/null >/dev/null 2>&1
 	# Who starts the first program gets its desktop too, which outlives it and keeps
 	# its output open: that is this one, which waits for input.
 	sleep infinity > >(setsid bash "$0" cmd >/dev/null 2>&1) 2>/dev/null &
@@ -53,8 +57,9 @@ start() {
 }
 
 stop() {
-	kill "$(cat "$WINEPREFIX/waits")"
-	inside wineserver -k
+	kill "$(cat "$WINEPREFIX/waits")" 2>/dev/null || true
+	rm -f "$WINEPREFIX/waits"
+	inside wineserver -k || true
 }
 
 case ${1:-} in

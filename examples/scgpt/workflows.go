@@ -61,8 +61,11 @@ func (a *app) resultCommand() *cobra.Command {
 			get = api.Wait[json.RawMessage]
 		}
 		r, err := get(cmd.Context(), c, id)
+		if wait {
+			err = interrupted(cmd.Context(), id, err)
+		}
 		if err != nil {
-			return interrupted(cmd.Context(), id, err)
+			return err
 		}
 		if a.json {
 			a.printJSON(r)
@@ -78,10 +81,10 @@ func (a *app) resultCommand() *cobra.Command {
 // wait, what that means for the workflow.
 func interrupted(ctx context.Context, id string, err error) error {
 	var ended *temporal.WorkflowExecutionError
-	if ctx.Err() == nil || errors.As(err, &ended) {
+	if err == nil || ctx.Err() == nil || errors.As(err, &ended) {
 		return err
 	}
-	return fmt.Errorf("the wait was interrupted by a signal; the workflow %s goes on: wait again with result %s --wait, or end it with cancel %s", id, id, id)
+	return fmt.Errorf("the wait was interrupted by a signal; the workflow %s is not: wait again with result %s --wait, or end it with cancel %s", id, id, id)
 }
 
 // printResult prints what a workflow of any type returned, for a person.

@@ -19,7 +19,7 @@ func TestInterruptedWait(t *testing.T) {
 		err  error
 		want string // "" for the error itself
 	}{
-		"a signal":                    {ended, context.Canceled, "the wait was interrupted by a signal; the workflow w1 goes on: wait again with result w1 --wait, or end it with cancel w1"},
+		"a signal":                    {ended, context.Canceled, "the wait was interrupted by a signal; the workflow w1 is not: wait again with result w1 --wait, or end it with cancel w1"},
 		"a failure":                   {t.Context(), errors.New("no such workflow"), ""},
 		"a failure and then a signal": {ended, failed, ""},
 	} {

@@ -391,8 +391,13 @@ func TestFindModelDenied(t *testing.T) {
 	}
 	lone := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(lone, "closed"), 0o755))
+	human := t.TempDir()
+	for _, name := range []string{"tiny", engine.FallbackModel} {
+		require.NoError(t, os.Mkdir(filepath.Join(human, name), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(human, name, "args.json"), nil, 0o644))
+	}
 	closed := t.TempDir()
-	for _, path := range []string{filepath.Join(folder, "closed"), filepath.Join(lone, "closed"), closed} {
+	for _, path := range []string{filepath.Join(folder, "closed"), filepath.Join(lone, "closed"), filepath.Join(human, engine.FallbackModel), closed} {
 		denytest.Close(t, path)
 	}
 	cases := []struct {
@@ -403,7 +408,7 @@ func TestFindModelDenied(t *testing.T) {
 		{"the folder", closed, "good", closed, true},
 		{"the folder, without a name", closed, "", closed, true},
 		{"the model", folder, "closed", filepath.Join(folder, "closed"), true},
-		{"the only one", lone, "", filepath.Join(lone, "closed"), true},
+		{"the default", human, "", filepath.Join(human, engine.FallbackModel), true},
 		{"another one", folder, "good", "good", false},
 		{"another one, as the only one to choose", folder, "", "good", false},
 	}
@@ -423,4 +428,10 @@ func TestFindModelDenied(t *testing.T) {
 			require.Equal(t, retry.InvalidData, class)
 		})
 	}
+	// What may not be read need not be a model, as lost+found is none.
+	var err error
+	denytest.Do(t, func() { _, err = engine.FindModel(lone, "", "") })
+	var none *engine.ModelNotFoundError
+	require.ErrorAs(t, err, &none)
+	require.EqualError(t, err, "there is no model: "+lone+" holds none that can be read: permission denied for closed")
 }

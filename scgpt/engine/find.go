@@ -22,6 +22,8 @@ type ModelNotFoundError struct {
 	// Folder of models and the names in it.
 	Folder string
 	There  []string
+	// Denied are the folders in it that may be models and may not be read.
+	Denied []string
 	// Err is why the folder could not be read, if it could not.
 	Err error
 }
@@ -37,6 +39,8 @@ func (e *ModelNotFoundError) Error() string {
 		return fmt.Sprintf("the model folder %s cannot be read: %v: want a folder with one folder for each model", e.Folder, e.Err)
 	case e.Name == "" && len(e.There) > 0:
 		return fmt.Sprintf("no model is named, and %s holds several: choose one of %s", e.Folder, there)
+	case len(e.There) == 0 && len(e.Denied) > 0:
+		return fmt.Sprintf("there is no model%s: %s holds none that can be read: permission denied for %s", asked, e.Folder, strings.Join(e.Denied, ", "))
 	case len(e.There) == 0:
 		return fmt.Sprintf("there is no model%s: %s holds none: a model is a folder with args.json, vocab.json and best_model.pt", asked, e.Folder)
 	default:
@@ -104,6 +108,8 @@ func FindModel(folder, name, fallback string) (string, error) {
 	case name != "":
 	case fallback != "":
 		name = fallback
+	case slices.Contains(denied, FallbackModel): // another one must not take its place
+		name = FallbackModel
 	case len(there) == 1:
 		name = there[0]
 	case slices.Contains(there, FallbackModel):
@@ -112,10 +118,8 @@ func FindModel(folder, name, fallback string) (string, error) {
 	switch {
 	case slices.Contains(denied, name):
 		return "", &DeniedError{Path: filepath.Join(folder, name)}
-	case name == "" && len(there) == 0 && len(denied) > 0:
-		return "", &DeniedError{Path: filepath.Join(folder, denied[0])}
 	case !slices.Contains(there, name):
-		return "", &ModelNotFoundError{Name: name, Folder: folder, There: there}
+		return "", &ModelNotFoundError{Name: name, Folder: folder, There: there, Denied: denied}
 	}
 	return name, nil
 }

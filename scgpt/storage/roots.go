@@ -15,6 +15,9 @@ import (
 // change after [NewRoots] and is safe for concurrent use.
 type Roots struct {
 	dirs []string
+	// volumes are those of the folders, and of the paths by which they were named:
+	// on Windows, a drive may stand for a folder or for another machine's.
+	volumes []string
 }
 
 // Error is a path that a request may not use. Its class is InvalidDataError.
@@ -41,13 +44,14 @@ func NewRoots(dirs ...string) (*Roots, error) {
 		if err != nil {
 			return nil, fmt.Errorf("root folder %s: %w", d, err)
 		}
+		r.volumes = append(r.volumes, filepath.VolumeName(abs))
 		if abs, err = resolve(abs); err != nil {
 			return nil, fmt.Errorf("root folder %s: %w", d, err)
 		}
 		if info, err := os.Stat(abs); err != nil || !info.IsDir() {
 			return nil, fmt.Errorf("root folder %s is not a folder", d)
 		}
-		r.dirs = append(r.dirs, abs)
+		r.dirs, r.volumes = append(r.dirs, abs), append(r.volumes, filepath.VolumeName(abs))
 	}
 	return r, nil
 }
@@ -203,7 +207,7 @@ func (r *Roots) absolute(path string) (string, error) {
 		path = filepath.VolumeName(r.dirs[0]) + path
 	case !filepath.IsAbs(path):
 		return "", &Error{path, "goes on from a drive's current folder: want the whole path, or one without a drive"}
-	case !slices.ContainsFunc(r.dirs, func(d string) bool { return strings.EqualFold(filepath.VolumeName(d), volume) }):
+	case !slices.ContainsFunc(r.volumes, func(v string) bool { return strings.EqualFold(v, volume) }):
 		// Not even looked at: it may be another machine's, which would be told who asks.
 		return "", r.outside(path)
 	}

@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,4 +48,17 @@ func TestNamesOfWindows(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A junction, which anybody may make, leads nowhere outside.
+func TestJunction(t *testing.T) {
+	r, root, outside, _ := layout(t)
+	out, err := exec.CommandContext(t.Context(), "cmd", "/c", "mklink", "/J", filepath.Join(root, "junction"), outside).CombinedOutput()
+	if err != nil {
+		t.Skipf("no junctions here, as under Wine: %v: %s", err, out)
+	}
+	_, err = r.Input(`junction\b.h5ad`)
+	require.ErrorContains(t, err, "lies outside")
+	_, err = r.Output(`junction\x.h5ad`)
+	require.ErrorContains(t, err, "lies outside")
 }

@@ -36,13 +36,15 @@ func IsAbort(line string) bool { return strings.HasPrefix(line, "SIGABRT") }
 type Tail struct {
 	to io.Writer
 
-	mu      sync.Mutex
-	kept    []byte
-	cut     bool
-	line    []byte // the beginning of the line that is not whole yet
-	before  []byte // the last whole line that is not empty
-	cause   []byte
-	causeAt time.Time
+	mu     sync.Mutex
+	kept   []byte
+	cut    bool
+	line   []byte // the beginning of the line that is not whole yet
+	before []byte // the last whole line that is not empty
+	// cause is kept from the line on in which the child gives up, and reason, of an
+	// abort, is the line before that.
+	cause, reason []byte
+	causeAt       time.Time
 }
 
 // NewTail returns a Tail that writes to to, unless that is nil.
@@ -82,10 +84,10 @@ func (t *Tail) endLine() {
 	fresh := time.Since(t.causeAt) < causeAge
 	switch {
 	case IsCause(string(t.line)) && !fresh:
-		t.cause, t.causeAt = slices.Clone(t.line), time.Now()
-		if IsAbort(string(t.line)) {
-			t.cause = append(t.before[:min(len(t.before), causeBytes-len(t.line))], t.line...)
-			t.before = nil // it is the cause's now
+		t.cause, t.reason, t.causeAt = slices.Clone(t.line), nil, time.Now()
+		if IsAbort(string(t.line)) && len(t.before) > 0 {
+			t.reason = append(bytes.TrimSpace(t.before), '\n') // it may have been cut
+			t.before = nil
 		}
 	case t.cause != nil:
 		t.cause = append(t.cause, t.line[:min(len(t.line), causeBytes-len(t.cause))]...)
@@ -100,7 +102,7 @@ func (t *Tail) endLine() {
 // crash's cause on, if they are not among the last.
 func (t *Tail) String() string {
 	t.mu.Lock()
-	end, cut, cause := string(t.kept), t.cut, string(t.cause)
+	end, cut, cause, reason := string(t.kept), t.cut, string(t.cause), string(t.reason)
 	if time.Since(t.causeAt) > causeAge {
 		cause = ""
 	}
@@ -112,7 +114,7 @@ func (t *Tail) String() string {
 	}
 	first, _, _ := strings.Cut(cause, "\n")
 	if cause != "" && !strings.Contains(end, first) {
-		end = cause + "…\n" + end
+		end = reason + cause + "…\n" + end
 	}
 	return strings.TrimSpace(strings.ToValidUTF8(end, "�"))
 }

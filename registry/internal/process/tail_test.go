@@ -26,7 +26,11 @@ func TestTail(t *testing.T) {
 		},
 		"an abort far from the end": {
 			[]string{"starting\nruntime/cgo: out of mem", "ory in thread_start\n\nSIGABRT: abort\n", strings.Repeat("x\n", tailBytes/2)},
-			abort + strings.Repeat("x\n", (causeBytes-len(abort))/2) + "…\n" + strings.TrimSpace(strings.Repeat("x\n", tailBytes/2-1)),
+			abort + strings.Repeat("x\n", causeBytes)[:causeBytes-len("SIGABRT: abort\n")] + "…\n" + strings.TrimSpace(strings.Repeat("x\n", tailBytes/2-1)),
+		},
+		"an abort after what is said again and again": {
+			[]string{"busy\nSIGABRT: abort\n", strings.Repeat("busy\n", tailBytes/4)},
+			"busy\nSIGABRT: abort\n" + strings.Repeat("busy\n", causeBytes)[:causeBytes-len("SIGABRT: abort\n")] + "…\n" + strings.TrimSpace(strings.Repeat("busy\n", (tailBytes-1)/5)),
 		},
 	}
 	for name, c := range cases {
