@@ -40,12 +40,19 @@ inside() { # runs a command where Wine is
 	' bash "$root" "$PWD" "$@"
 }
 
+install() {
+	debootstrap --variant=minbase trixie "$root" &&
+		cp /etc/hosts "$root/etc/hosts" &&
+		inside env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends wine wine64 </dev/null
+}
+
 start() {
 	if [ -n "$root" ] && [ ! -e "$root.installed" ]; then
-		debootstrap --variant=minbase trixie "$root" >"$root.log"
-		cp /etc/hosts "$root/etc/hosts"
-		inside env DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends wine wine64 </dev/null >>"$root.log"
+		install >"$root.log" 2>&1 || {
+			tail -n 20 "$root.log" >&2
+			return 1
+		}
 		touch "$root.installed"
 	fi
 	mkdir -p "$WINEPREFIX"
