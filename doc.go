@@ -7,7 +7,7 @@
 // In a clone of the repository, with Go and nothing else:
 //
 //	go run ./examples/scgpt     # the main job
-//	go test work                # every test of every module
+//	go test -timeout 30m work   # every test of every module
 //
 // The first command starts an embedded Temporal server with its web UI and two
 // agents, annotates 200 real blood cells that the small sample model has not seen,
@@ -59,7 +59,7 @@
 // Callers import the contract only:
 //
 //	c, err := api.Connect(ctx, api.TemporalConfig{})
-//	result, err := c.RunAnalysis(ctx, api.AnalysisWorkflowRequest{ExpressionData: "cells.h5ad"})
+//	result, err := c.RunAnalysis(ctx, api.AnalysisWorkflowRequest{ExpressionData: "cells.h5ad"}, true)
 //
 // # Your own agent
 //

@@ -31,7 +31,7 @@ func TestFaultCrashes(t *testing.T) {
 		// Who runs wild leaves the processors to the others, takes one at most, and
 		// does not run for long.
 		Idle: true, OverdueTimeout: 100 * time.Millisecond,
-		Env: []string{childAgent + "=" + risky.Name(), childStartToClose + "=4s", "TEMPORAL_ADDRESS=" + hostPort, "GOMAXPROCS=1"},
+		Env: []string{childAgent + "=" + risky.Name(), childStartToClose + "=8s", "TEMPORAL_ADDRESS=" + hostPort, "GOMAXPROCS=1"},
 	})))
 	require.NoError(t, reg.Register(calm))
 	stop := run(t, reg)

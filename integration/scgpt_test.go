@@ -315,3 +315,31 @@ func onFooQueue(o *client.StartWorkflowOptions) { o.TaskQueue = "foogpt-alone-ta
 func bCells() fooapi.NameClustersRequest {
 	return fooapi.NameClustersRequest{Clusters: []fooapi.Cluster{{ID: "0", Genes: []string{"CD79A", "MS4A1", "CD79B"}}}}
 }
+
+// Without a worker, a workflow waits, and its status says so.
+func TestUnattended(t *testing.T) {
+	t.Parallel()
+	c := clientTo(t, hostPort)
+	dir := t.TempDir()
+	analyses := api.NewClient(c, api.TemporalConfig{TaskQueue: "unattended-tasks"})
+	ctx := within(t, patience)
+	polled, err := analyses.Polled(ctx)
+	require.NoError(t, err)
+	require.False(t, polled)
+	id, err := analyses.StartAnalysis(ctx, api.AnalysisWorkflowRequest{ExpressionData: copyCells(t, "pbmc68k_test.h5ad", dir), Out: filepath.Join(dir, "out.h5ad")})
+	require.NoError(t, err)
+	status, err := analyses.Status(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, api.StatusRunning, status.Status)
+	require.True(t, status.Unattended)
+
+	scgptOn(t, "unattended-tasks", scgpt.Options{Models: testModels, DefaultModel: testModel, Roots: []string{dir}})
+	_, err = analyses.Result(ctx, id)
+	require.NoError(t, err)
+	polled, err = analyses.Polled(ctx)
+	require.NoError(t, err)
+	require.True(t, polled)
+	status, err = analyses.Status(ctx, id)
+	require.NoError(t, err)
+	require.False(t, status.Unattended)
+}

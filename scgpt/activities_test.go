@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -422,4 +423,43 @@ func TestClustersOfCellsWithoutALabel(t *testing.T) {
 	require.Empty(t, none.Clusters)
 	require.Empty(t, none.Assignments)
 	w.requireFiles(t, "x.h5ad", "x.clusters.csv", "y.h5ad")
+}
+
+// A folder of 10x Genomics is one input: what its files hold is what is remembered of
+// it, and none of them may lie outside of the roots.
+func TestFolderOf10x(t *testing.T) {
+	w := newWorkplace(t)
+	folder := filepath.Join(w.dir, "filtered")
+	require.NoError(t, os.Mkdir(folder, 0o755))
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644))
+	}
+	req := api.CellEmbeddingRequest{ExpressionData: "filtered"}
+	_, err := do(t, w, api.EmbedCells, req)
+	require.ErrorContains(t, err, "a folder without matrix.mtx")
+	requireClass(t, retry.InvalidData, err)
+
+	write("features.tsv", "E1\tCD3D\tGene Expression\nE2\tLYZ\tGene Expression\n")
+	write("barcodes.tsv", "A-1\nB-1\n")
+	const head = "%%MatrixMarket matrix coordinate integer general\n2 2 2\n"
+	write("matrix.mtx", head+"1 1 5\n2 2 3\n")
+	res := must(t, w, api.EmbedCells, req)
+	require.Equal(t, filepath.Join(w.dir, "out", "filtered.embedded.h5ad"), res.Out)
+	require.Equal(t, 2, res.Cells)
+	require.Equal(t, []int{2, 64}, shape(t, res.Out, "X_scGPT"))
+	require.True(t, must(t, w, api.EmbedCells, req).FromMemo)
+	write("matrix.mtx", head+"1 1 5\n2 2 4\n")
+	require.False(t, must(t, w, api.EmbedCells, req).FromMemo, "the folder holds something else")
+	plan := must(t, w, api.PlanCells, api.PlanRequest{Task: api.TaskEmbed, ExpressionData: "filtered"})
+	require.Equal(t, 2, plan.NObs)
+
+	if runtime.GOOS == "windows" {
+		return // links want a right there
+	}
+	outside := filepath.Join(t.TempDir(), "barcodes.tsv")
+	require.NoError(t, os.Rename(filepath.Join(folder, "barcodes.tsv"), outside))
+	require.NoError(t, os.Symlink(outside, filepath.Join(folder, "barcodes.tsv")))
+	_, err = do(t, w, api.EmbedCells, req)
+	require.ErrorContains(t, err, "lies outside")
+	requireClass(t, retry.InvalidData, err)
 }

@@ -5,14 +5,46 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/storage"
 )
+
+// data resolves the path of cells and returns it with the SHA-256 of what is there:
+// of the file, or of the names and sums of the files of a folder of 10x Genomics, all
+// of which have to lie in the roots.
+func (a *Agent) data(ctx context.Context, path string) (resolved, sum string, err error) {
+	if resolved, err = a.roots.InputOrFolder(path); err != nil {
+		return "", "", err
+	}
+	parts, err := anndata.Parts(resolved)
+	if err != nil {
+		return "", "", err
+	}
+	if len(parts) == 1 {
+		sum, err = a.inputs.sum(ctx, resolved)
+		return resolved, sum, err
+	}
+	h := sha256.New()
+	for _, part := range parts {
+		file, err := a.roots.Input(part)
+		if err != nil {
+			return "", "", err
+		}
+		if sum, err = a.inputs.sum(ctx, file); err != nil {
+			return "", "", err
+		}
+		fmt.Fprintf(h, "%s  %s\n", sum, filepath.Base(part)) // as sha256sum would
+	}
+	return resolved, hex.EncodeToString(h.Sum(nil)), nil
+}
 
 // inputs remembers the SHA-256 of input files, so that each shard can make sure
 // of its file without reading all of it again. An entry holds for a path, size

@@ -70,13 +70,13 @@ func (a *Agent) resolve(ctx context.Context, q query) (j job, err error) {
 	}
 	// Requests that say the same are one to the memo.
 	j.opts = j.opts.WithDefaults()
-	if j.in, err = a.roots.Input(q.data); err != nil {
+	if j.in, err = a.roots.InputOrFolder(q.data); err != nil {
 		return j, err
 	}
 	if j.out, err = a.output(q, j.in); err != nil {
 		return j, err
 	}
-	if j.sum, err = a.inputs.sum(ctx, j.in); err != nil {
+	if j.in, j.sum, err = a.data(ctx, q.data); err != nil {
 		return j, err
 	}
 	if q.plan == nil {

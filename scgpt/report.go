@@ -58,11 +58,8 @@ func (a *Agent) reportParams(ctx context.Context, j job, req api.AnnotationReque
 		p.Title, p.Genes = filepath.Base(j.in), genesOf(req)
 	}
 	if req.BaselineData != "" {
-		path, err := a.roots.Input(req.BaselineData)
-		if err != nil {
-			return nil, err
-		}
-		if p.Baseline, err = a.inputs.sum(ctx, path); err != nil {
+		var err error
+		if _, p.Baseline, err = a.data(ctx, req.BaselineData); err != nil {
 			return nil, err
 		}
 	}

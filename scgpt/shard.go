@@ -90,10 +90,7 @@ func (a *Agent) planned(ctx context.Context, plan api.Plan, noMemo bool) (j job,
 	if j.eng, err = a.models.get(plan.Model); err != nil {
 		return j, err
 	}
-	if j.in, err = a.roots.Input(plan.ExpressionData); err != nil {
-		return j, err
-	}
-	if j.sum, err = a.inputs.sum(ctx, j.in); err != nil {
+	if j.in, j.sum, err = a.data(ctx, plan.ExpressionData); err != nil {
 		return j, err
 	}
 	if j.opts, err = a.plannedOptions(plan); err != nil {

@@ -93,7 +93,7 @@ type batchFlags struct {
 func (f *batchFlags) register(cmd *cobra.Command, key string) {
 	cmd.Flags().StringVar(&f.key, "batch-key", key, "column of obs with the batches")
 	cmd.Flags().IntVar(&f.hvg, "n-hvg", 0, fmt.Sprintf("highly variable genes that cells are reduced to (default %d)", engine.DefaultChosenGenes))
-	cmd.Flags().StringVar(&f.flavor, "flavor", "", "how they are chosen: seurat_v3 for counts, cell_ranger for log-normalised values (default: what the values look like)")
+	cmd.Flags().StringVar(&f.flavor, "flavor", "", "how the genes of --n-hvg are chosen: seurat_v3 for counts, cell_ranger for log-normalised values (default: what the values look like)")
 }
 
 func (f *batchFlags) check() error {

@@ -53,6 +53,8 @@ func (a *app) referenceBuildCommand() *cobra.Command {
 				return usagef("--data is missing: want the path of a labelled .h5ad file")
 			case f.name == "":
 				return usagef("--name is missing: want the name of the reference")
+			case cmp.Or(f.references, os.Getenv("TROUPE_REFERENCES")) == "":
+				return usagef("--references is missing: want the folder to write the reference to, which workers are given too")
 			}
 			if err := f.modelFlags.check(); err != nil {
 				return err

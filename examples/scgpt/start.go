@@ -28,7 +28,7 @@ type requestFlags struct {
 }
 
 func (f *requestFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.data, "data", "", "the .h5ad file with the cells")
+	cmd.Flags().StringVar(&f.data, "data", "", "the cells: an .h5ad file, or the .h5 file or folder of 10x Genomics")
 	cmd.Flags().StringVar(&f.out, "out", "", "the file to write (default: NAME.annotated.h5ad and the like in the worker's folder out)")
 	cmd.Flags().StringVar(&f.model, "model", "", "name of a model in the worker's model folder (default: the worker's)")
 	cmd.Flags().BoolVar(&f.noMemo, "no-memo", false, "compute even where a stored result would do, and store none")
@@ -138,7 +138,7 @@ func (a *app) start(ctx context.Context, name string, f *requestFlags) error {
 	case i < 0:
 		return usagef("--operation is %q: want one of %s", name, operationNames())
 	case operations[i].data && f.data == "":
-		return usagef("--data is missing: want the path of an .h5ad file")
+		return usagef("--data is missing: want the path of an .h5ad file, or of an .h5 file or folder of 10x Genomics")
 	}
 	// The worker may run in another folder.
 	for _, path := range []*string{&f.data, &f.out, &f.reports.baseline} {
@@ -158,6 +158,9 @@ func (a *app) start(ctx context.Context, name string, f *requestFlags) error {
 	id, err := operations[i].start(ctx, c, f)
 	if err != nil {
 		return err
+	}
+	if polled, err := c.Polled(ctx); err == nil && !polled {
+		a.printUnattended(c.TaskQueue())
 	}
 	if a.json {
 		a.printJSON(map[string]string{"workflow_id": id})

@@ -52,7 +52,7 @@ type memoFlags struct {
 
 func (f *memoFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.dir, "memo-dir", "", "folder of stored results, which several workers may share (default: TROUPE_MEMO_DIR, else in memory)")
-	cmd.Flags().Int64Var(&f.bytes, "memo-bytes", memo.DefaultMaxBytes, "size that the folder is kept below; -1 is no bound")
+	cmd.Flags().Int64Var(&f.bytes, "memo-bytes", memo.DefaultMaxBytes, "size that the folder of stored results is kept below; -1 is no bound")
 }
 
 // folder returns the folder of stored results, "" for none.
@@ -75,7 +75,7 @@ func (f *workerFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.layouts, "layout-dir", "", "folder of weights as a CPU lays them out, whose memory the workers of this machine share (default: TROUPE_LAYOUT_DIR, else each has its own)")
 	cmd.Flags().StringSliceVar(&f.agents, "agents", []string{"scgpt", "foogpt"}, "the agents to run")
 	cmd.Flags().StringVar(&f.isolation, "isolation", "none", "none: all agents in this process; process: each in its own, scgpt in one for each --device")
-	cmd.Flags().StringVar(&f.defaultModel, "default-model", "", "model of requests that name none (default: the only one, else scGPT_human)")
+	cmd.Flags().StringVar(&f.defaultModel, "default-model", "", "model of requests that name none (default: the only one, else scGPT_human; of the samples, "+sampleModel+")")
 	cmd.Flags().Float64Var(&f.memoryLimit, "memory-limit", 0, "GiB of memory that a process of an agent may have (default: no limit)")
 	cmd.Flags().StringSliceVar(&f.roots, "roots", []string{"."}, "folders that inputs and outputs must lie in")
 	cmd.Flags().StringVar(&f.ops, "ops", "", "HOST:PORT to serve health, /agents and /metrics at, such as "+ops.DefaultAddress+"; with "+opsTokenVariable+" set, the latter two want that bearer token (default: nowhere)")

@@ -34,6 +34,9 @@ func (a *app) statusCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if s.Unattended {
+			a.printUnattended(s.TaskQueue)
+		}
 		if a.json {
 			a.printJSON(s)
 			return nil
@@ -51,6 +54,11 @@ func (a *app) statusCommand() *cobra.Command {
 		}
 		return nil
 	})
+}
+
+// printUnattended says on standard error why nothing happens.
+func (a *app) printUnattended(queue string) {
+	fmt.Fprintf(a.stderr, "no worker polls the task queue %s: what is started waits until one does (scgpt worker)\n", queue)
 }
 
 func (a *app) resultCommand() *cobra.Command {

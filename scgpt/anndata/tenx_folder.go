@@ -17,7 +17,7 @@ func openFolder(path string, opts []Option) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.parts = []string{names.matrix, names.features, names.barcodes}
+	f.parts = names.list()
 	opener := func(name string) func() (*textFile, error) {
 		return func() (*textFile, error) { return openText(name) }
 	}
@@ -89,8 +89,23 @@ func (f *File) openMarketFiles(names marketNames, opener func(name string) func(
 	return nil
 }
 
+// Parts returns the paths of the files that [Open] reads for a path: itself, or the
+// three files of a folder of 10x Genomics. Errors are as Open's.
+func Parts(path string) ([]string, error) {
+	if !isFolder(path) {
+		return []string{path}, nil
+	}
+	names, err := marketFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	return names.list(), nil
+}
+
 // marketNames are the paths of the three files.
 type marketNames struct{ matrix, features, barcodes string }
+
+func (n marketNames) list() []string { return []string{n.matrix, n.features, n.barcodes} }
 
 // marketFiles finds the files in a folder.
 func marketFiles(folder string) (marketNames, error) {

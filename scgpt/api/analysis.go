@@ -8,7 +8,8 @@ import (
 // AnalysisWorkflowRequest is the input of [Analysis]. Only ExpressionData is
 // required.
 type AnalysisWorkflowRequest struct {
-	// ExpressionData is the path of the .h5ad file.
+	// ExpressionData is the path of the cells: an .h5ad file, or the .h5 file or folder
+	// of 10x Genomics.
 	ExpressionData string `json:"expression_data"`
 	// ReferenceDataset is the name of a labelled reference in the worker's
 	// folder of references, whose labels are transferred; empty means the
@@ -63,7 +64,7 @@ func (r AnalysisWorkflowRequest) Validate() error {
 	return firstError(checkGenes(r.Genes), r.Cells.Validate(), r.Labels.Validate(), r.ShardOptions.Validate())
 }
 
-var errNoData = errors.New("expression_data is empty: want the path of an .h5ad file")
+var errNoData = errors.New("expression_data is empty: want the path of an .h5ad file, or of an .h5 file or folder of 10x Genomics")
 
 func firstError(errs ...error) error {
 	for _, err := range errs {

@@ -79,6 +79,9 @@ func NewClient(c client.Client, cfg TemporalConfig) *Client {
 	}
 }
 
+// TaskQueue is the queue that workflows are started on.
+func (c *Client) TaskQueue() string { return c.queue }
+
 // Close closes the connection that Connect opened.
 func (c *Client) Close() {
 	if c.owned {
@@ -135,13 +138,17 @@ func newID(prefix string) string {
 
 // RunAnalysis starts an analysis. With wait, it returns when the analysis has
 // ended, with its result; otherwise at once, with the ids and the status alone.
+// The error of an analysis that has failed has a class ([retry.ClassOf]), and the
+// result names the workflow. Without a worker it waits: see [Client.Polled].
 func (c *Client) RunAnalysis(ctx context.Context, req AnalysisWorkflowRequest, wait bool) (WorkflowResult, error) {
 	id, err := c.StartAnalysis(ctx, req)
 	if err != nil {
 		return WorkflowResult{}, err
 	}
 	if wait {
-		return c.Result(ctx, id)
+		r, err := c.Result(ctx, id)
+		r.WorkflowID = id
+		return r, err
 	}
 	s, err := c.describe(ctx, id)
 	if err != nil {

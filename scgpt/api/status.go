@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
@@ -30,6 +32,8 @@ type WorkflowStatus struct {
 	Progress *Progress `json:"progress,omitempty"`
 	// Attempts tells of pending activities that failed before.
 	Attempts []Attempt `json:"attempts,omitempty"`
+	// Unattended tells that it runs and no worker polls its task queue.
+	Unattended bool `json:"unattended,omitempty"`
 }
 
 // How a workflow stands.
@@ -65,6 +69,10 @@ func (c *Client) Status(ctx context.Context, id string) (WorkflowStatus, error) 
 	defer cancel()
 	p, err := ProgressQuery.Ask(qctx, c.temporal, id, status.RunID)
 	if err != nil {
+		if status.Status == StatusRunning {
+			polled, err := c.polled(ctx, status.TaskQueue)
+			status.Unattended = err == nil && !polled
+		}
 		return status, ctx.Err()
 	}
 	if status.Status == StatusRunning {
@@ -72,6 +80,24 @@ func (c *Client) Status(ctx context.Context, id string) (WorkflowStatus, error) 
 	}
 	status.Progress = &p
 	return status, nil
+}
+
+// pollAge is a little more than a worker's poll lasts, a minute: the server goes on
+// naming those that are gone.
+const pollAge = 70 * time.Second
+
+// Polled reports whether a worker has asked for workflow tasks of the task queue in
+// the last 70 s. Without one, workflows wait.
+func (c *Client) Polled(ctx context.Context) (bool, error) { return c.polled(ctx, c.queue) }
+
+func (c *Client) polled(ctx context.Context, queue string) (bool, error) {
+	d, err := c.temporal.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(d.GetPollers(), func(p *taskqueuepb.PollerInfo) bool {
+		return time.Since(p.GetLastAccessTime().AsTime()) < pollAge
+	}), nil
 }
 
 // addHeartbeats adds what the pending activities report to the workflow's own

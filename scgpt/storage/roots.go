@@ -62,33 +62,49 @@ func (r *Roots) Dirs() []string { return append([]string(nil), r.dirs...) }
 // Input returns the absolute path of an existing file. Errors: *[Error] for a
 // path outside of the roots, [fs.ErrNotExist] for a missing file.
 func (r *Roots) Input(path string) (string, error) {
-	abs, err := r.absolute(path)
+	resolved, info, err := r.existing(path)
 	if err != nil {
 		return "", err
+	}
+	if info.IsDir() {
+		return "", &Error{path, "is a folder: want a file"}
+	}
+	return resolved, nil
+}
+
+// InputOrFolder is Input for what may be a folder. Links in it are not resolved: give
+// the files that are read there to Input.
+func (r *Roots) InputOrFolder(path string) (string, error) {
+	resolved, _, err := r.existing(path)
+	return resolved, err
+}
+
+// existing resolves the path of an existing file or folder.
+func (r *Roots) existing(path string) (string, fs.FileInfo, error) {
+	abs, err := r.absolute(path)
+	if err != nil {
+		return "", nil, err
 	}
 	resolved, err := resolve(abs)
 	if err != nil {
 		// A path outside is refused as such, whether or not something
 		// is there: the answer would tell.
 		if outside := r.check(path, abs); outside != nil {
-			return "", outside
+			return "", nil, outside
 		}
-		return "", missing(path, err)
+		return "", nil, missing(path, err)
 	}
 	if err := r.check(path, resolved); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	info, err := os.Stat(resolved)
 	if err != nil {
-		return "", missing(path, err)
+		return "", nil, missing(path, err)
 	}
-	if info.IsDir() {
-		return "", &Error{path, "is a folder: want a file"}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return "", nil, &Error{path, fmt.Sprintf("is a %s: want a regular file", kindOf(info.Mode()))}
 	}
-	if !info.Mode().IsRegular() {
-		return "", &Error{path, fmt.Sprintf("is a %s: want a regular file", kindOf(info.Mode()))}
-	}
-	return resolved, nil
+	return resolved, info, nil
 }
 
 // Output returns the absolute path of a file to write, which may exist; its
