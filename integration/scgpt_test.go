@@ -242,7 +242,7 @@ func TestBadInputIsFinalAndLeavesNothing(t *testing.T) {
 	}{
 		{"missing file", api.AnalysisWorkflowRequest{ExpressionData: "none.h5ad"}, retry.FileNotFound, "none.h5ad"},
 		{"not HDF5", api.AnalysisWorkflowRequest{ExpressionData: text}, retry.InvalidData, "text.h5ad"},
-		{"a folder", api.AnalysisWorkflowRequest{ExpressionData: dir}, retry.InvalidData, "is a folder"},
+		{"a folder", api.AnalysisWorkflowRequest{ExpressionData: dir}, retry.InvalidData, "a folder without matrix.mtx"},
 		{"unknown model", api.AnalysisWorkflowRequest{ExpressionData: in, Model: "scGPT_mouse"}, retry.ModelNotFound, `there is no model "scGPT_mouse"`},
 		{"model by path", api.AnalysisWorkflowRequest{ExpressionData: in, Model: "../models/tiny_scgpt"}, retry.ModelNotFound, "there is no model"},
 		{"model without classes", api.AnalysisWorkflowRequest{ExpressionData: in, Model: "tiny_scgpt_dsbn"}, retry.InvalidData, "no classifier head"},

@@ -18,11 +18,11 @@ if [ -z "$kernel" ]; then
 fi
 
 # The machine is this: a kernel, busybox, the test and its data, all in memory.
-mkdir -p "$dir/root/"{bin,proc,sys,dev,tmp,t/integration}
-cp "$(command -v busybox)" "$dir/root/bin/busybox"
-cp -r testdata "$dir/root/t/testdata"
-(cd integration && CGO_ENABLED=0 go test -c -ldflags '-s -w' -o "$dir/root/t/integration/test" .)
-cat >"$dir/root/init" <<'INIT'
+mkdir -p "$dir/system/"{bin,proc,sys,dev,tmp,t/integration}
+cp "$(command -v busybox)" "$dir/system/bin/busybox"
+cp -r testdata "$dir/system/t/testdata"
+(cd integration && CGO_ENABLED=0 go test -c -ldflags '-s -w' -o "$dir/system/t/integration/test" .)
+cat >"$dir/system/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/tmp USER=root
@@ -36,8 +36,8 @@ TROUPE_TEST_SETS_CLOCK=1 ./test -test.v -test.timeout 25m -test.run 'TestFaultCl
 echo "the test ended with $?"
 poweroff -f
 INIT
-chmod +x "$dir/root/init"
-(cd "$dir/root" && find . | cpio -o -H newc --quiet | gzip -1 >"$dir/initrd")
+chmod +x "$dir/system/init"
+(cd "$dir/system" && find . | cpio -o -H newc --quiet | gzip -1 >"$dir/initrd")
 timeout -k 10 1800 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m 6G -smp 2 -nographic -no-reboot -nic none \
 	-kernel "$kernel" -initrd "$dir/initrd" -append 'console=ttyS0 quiet panic=-1' </dev/null | tee "$dir/log"
 grep -q 'the test ended with 0' "$dir/log"

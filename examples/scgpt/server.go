@@ -40,11 +40,11 @@ func (a *app) server(ctx context.Context, opts devserver.Options, named func(fla
 	if err != nil {
 		return err
 	}
-	for _, notice := range srv.Notices() {
-		fmt.Fprintln(a.stderr, notice)
-	}
 	if srv.Used() {
 		return fmt.Errorf("a Temporal server is running at %s already", srv.HostPort())
+	}
+	for _, notice := range srv.Notices() {
+		fmt.Fprintln(a.stderr, notice)
 	}
 	if named("port") && !strings.HasSuffix(srv.HostPort(), fmt.Sprintf(":%d", opts.Port)) {
 		return errors.Join(fmt.Errorf("port %d is taken", opts.Port), srv.Stop())
