@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/checkpoint/safetensors"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 	_ "github.com/seed-ab6af24b/troupe/scgpt/compute/cpu"
@@ -424,8 +423,9 @@ func TestFindModelDenied(t *testing.T) {
 			}
 			require.EqualError(t, err, "the folder "+c.want+" cannot be read: permission denied: want one that the user of this program may read and enter")
 			require.ErrorIs(t, err, fs.ErrPermission)
-			class, _ := retry.ClassOf(err)
-			require.Equal(t, retry.InvalidData, class)
+			var denied *engine.DeniedError
+			require.ErrorAs(t, err, &denied)
+			require.Equal(t, "InvalidDataError", denied.ErrorType())
 		})
 	}
 	// What may not be read need not be a model, as lost+found is none.
