@@ -120,7 +120,7 @@ func killProcess(t *testing.T, pid int) {
 // that nobody disturbs, which the long run has first.
 func TestFaultKills(t *testing.T) {
 	t.Parallel()
-	const cells, shardCells = 559, 5
+	const cells, shardCells = 559, 4
 	kills := often(5, 50)
 	r := dice(t)
 	models, model := bigModel(t)
