@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -107,13 +106,6 @@ func prey(t *testing.T, reg *registry.Registry) (pid int, shards []registry.Runn
 	return s.Processes[0].PID, shards, len(shards) > 0
 }
 
-func killProcess(t *testing.T, pid int) {
-	t.Helper()
-	p, err := os.FindProcess(pid)
-	require.NoError(t, err)
-	require.NoError(t, p.Kill())
-}
-
 // The process of the agent is killed again and again in one analysis, at random
 // moments of forward passes. The kills spread over the shards, each of which has
 // three attempts. The agent beside it, foogpt, answers as often as in an analysis
@@ -169,7 +161,7 @@ func TestFaultKills(t *testing.T) {
 			now, _ := passesIn(t, worker.Passes)
 			return ok && !again && !killed[pid] && now >= passes+wait && inPass(t, worker.Passes, pid)
 		}, faultPatience(0), time.Millisecond, "after %d kills the process has no shard in its first attempt", len(killed))
-		killProcess(t, pid)
+		require.NoError(t, processtest.Kill(pid))
 		killed[pid] = true
 		// Once it is gone it writes no more.
 		require.Eventually(t, func() bool {
@@ -200,9 +192,7 @@ func TestFaultKills(t *testing.T) {
 	s, err := reg.AgentStatus(api.Domain.Name)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, s.Restarts, kills)
-	if runtime.GOOS != "windows" {
-		require.Equal(t, "signal: killed", s.Processes[0].LastWords.Exit)
-	}
+	require.Equal(t, processtest.KilledExit, s.Processes[0].LastWords.Exit)
 
 	want := filepath.Join(dir, "undisturbed.h5ad")
 	annotateDirectly(t, filepath.Join(models, model), in, want)
@@ -274,7 +264,7 @@ func TestFaultKillsOfOneShard(t *testing.T) {
 			if !ok || !slices.ContainsFunc(shards, func(a registry.RunningActivity) bool { return a.Attempt == attempt }) {
 				return false
 			}
-			killProcess(t, pid)
+			require.NoError(t, processtest.Kill(pid))
 			return true
 		}, faultPatience(0), time.Millisecond, "attempt %d", attempt)
 	}
