@@ -52,6 +52,11 @@ type session struct {
 	// restarts counts those before this process.
 	restarts int
 
+	// overdue is since when this process knows of the activities that go on
+	// after their context ended. The times in a report are those of a clock that
+	// may have been set since.
+	overdue map[activityKey]time.Time
+
 	// gathering receives the metrics that were asked for, nil if none were.
 	gatherMu  sync.Mutex
 	gathering chan []byte
@@ -275,11 +280,12 @@ func (s *session) takeStatus(status Status) {
 	case !status.Ready && !s.readySince.IsZero():
 		s.readyFor, s.readySince = time.Since(s.readySince), time.Time{}
 	}
+	s.noteOverdue(status.Running)
 	s.change(s.childProcess, func(st *ProcessStatus) {
 		st.State, st.Doing, st.Identity, st.Details = status.State, status.Doing, status.Identity, status.Details
 		st.Restarts, st.Running = s.restarts+max(status.Restarts, 0), status.Running
 		if status.LastError != nil {
-			st.LastError = status.LastError
+			st.LastError, st.LastErrorAt = status.LastError, status.LastErrorAt
 		}
 	})
 }
@@ -323,11 +329,29 @@ func (s *session) checkOverdue() {
 	running := s.status.Running
 	s.mu.Unlock()
 	for _, a := range running {
-		if over := time.Since(a.Ended); !a.Ended.IsZero() && over > s.opts.OverdueTimeout {
+		since, ended := s.overdue[a.key()]
+		if over := time.Since(since); ended && over > s.opts.OverdueTimeout {
 			s.kill(fmt.Sprintf("%s goes on %v after its context ended", a, over.Round(time.Millisecond)))
 			return
 		}
 	}
+}
+
+// noteOverdue keeps in mind since when activities go on after their context
+// ended.
+func (s *session) noteOverdue(running []RunningActivity) {
+	overdue := map[activityKey]time.Time{}
+	for _, a := range running {
+		if a.Ended.IsZero() {
+			continue
+		}
+		since, known := s.overdue[a.key()]
+		if !known {
+			since = time.Now()
+		}
+		overdue[a.key()] = since
+	}
+	s.overdue = overdue
 }
 
 // drainChild asks the process to stop a little before its time is up.

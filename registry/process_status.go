@@ -19,11 +19,13 @@ type ProcessStatus struct {
 	Doing string    `json:"doing,omitempty"`
 	// Restarts counts new processes and new workers in them.
 	Restarts int `json:"restarts"`
-	// LastError is the last thing that went wrong, in the process or with it.
-	LastError error             `json:"-"`
-	Identity  string            `json:"identity,omitempty"`
-	Details   map[string]string `json:"details,omitempty"`
-	Running   []RunningActivity `json:"running"`
+	// LastError is the last thing that went wrong, in the process or with it,
+	// LastErrorAt when that was.
+	LastError   error             `json:"-"`
+	LastErrorAt time.Time         `json:"last_error_at,omitzero"`
+	Identity    string            `json:"identity,omitempty"`
+	Details     map[string]string `json:"details,omitempty"`
+	Running     []RunningActivity `json:"running"`
 	// ResidentBytes is the memory in use; 0 where the system does not tell.
 	ResidentBytes int64 `json:"resident_bytes,omitempty"`
 	// MemoryLimit says what keeps the limit: cgroup, rlimit or job; empty if

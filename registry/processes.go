@@ -75,14 +75,14 @@ func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
 			if s.Doing == "" && p.status.Doing != "" {
 				s.Doing = ps.named(p) + p.status.Doing
 			}
+			if p.status.LastError != nil && !p.status.LastErrorAt.Before(s.LastErrorAt) {
+				s.LastError, s.LastErrorAt = p.status.LastError, p.status.LastErrorAt
+			}
 		}
 		if len(ps.each) == 1 {
 			s.Identity, s.Details = p.status.Identity, p.status.Details
 		}
 		sortRunning(s.Running)
-		if p.status.LastError != nil {
-			s.LastError = p.status.LastError
-		}
 		// The log hears of it from the processes themselves.
 		if ready {
 			s.enter(StateReady)
@@ -181,7 +181,7 @@ func (p *childProcess) ended(err error) {
 		s.Details = nil
 		s.State = StateStopped
 		if err != nil {
-			s.State, s.LastError = StateStarting, err
+			s.State, s.LastError, s.LastErrorAt = StateStarting, err, time.Now()
 		}
 		if words != nil {
 			s.LastWords = words

@@ -30,6 +30,17 @@ type RunningActivity struct {
 	token []byte
 }
 
+// activityKey tells the activities that run in one process apart, but for local
+// activities of the same type and workflow.
+type activityKey struct {
+	activity, workflow, token string
+	attempt                   int32
+}
+
+func (a RunningActivity) key() activityKey {
+	return activityKey{a.Type, a.WorkflowID, string(a.token), a.Attempt}
+}
+
 func (a RunningActivity) String() string {
 	s := fmt.Sprintf("activity %s", a.Type)
 	if a.WorkflowID != "" {

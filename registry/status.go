@@ -30,6 +30,8 @@ type Status struct {
 	// stays when the agent is ready again. In JSON it is "last_error", a
 	// string.
 	LastError error `json:"-"`
+	// LastErrorAt is when that was, zero if nothing has gone wrong.
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
 
 	// Identity is the worker's, unique per worker: what the server and the
 	// web UI list among the pollers. Empty until there is a worker.
@@ -125,4 +127,6 @@ func (b *board) describe(details map[string]string) {
 
 func (b *board) doing(what string) { b.write(func(s *Status) { s.Doing = what }) }
 
-func (b *board) failed(err error) { b.write(func(s *Status) { s.LastError = err }) }
+func (b *board) failed(err error) {
+	b.write(func(s *Status) { s.LastError, s.LastErrorAt = err, time.Now() })
+}
