@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/retry"
 )
 
@@ -24,7 +25,7 @@ func (e *NotFoundError) Error() string {
 	if len(e.Registered) == 0 {
 		return fmt.Sprintf("no agent %q: none is registered", e.Agent)
 	}
-	return fmt.Sprintf("no agent %q: registered are %s", e.Agent, quoted(e.Registered))
+	return fmt.Sprintf("no agent %q: registered are %s", e.Agent, quote.List(e.Registered))
 }
 
 // ConflictError says that an agent cannot be registered beside another one.
@@ -131,12 +132,4 @@ func permanent(err error) bool {
 		return retry.Class(typed.ErrorType()).Final()
 	}
 	return false
-}
-
-func quoted(names []string) string {
-	q := make([]string, len(names))
-	for i, n := range names {
-		q[i] = fmt.Sprintf("%q", n)
-	}
-	return strings.Join(q, ", ")
 }

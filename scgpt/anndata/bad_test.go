@@ -57,7 +57,7 @@ func TestMissingParts(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 	_, err = f.Layer("nothing")
 	require.ErrorIs(t, err, ErrNotFound)
-	require.ErrorContains(t, err, `there is no layer "nothing"; there are ["counts"]`)
+	require.ErrorContains(t, err, `there is no layer "nothing"; there are "counts"`)
 	_, err = f.Obs().Column("nothing")
 	require.ErrorIs(t, err, ErrNotFound)
 	_, err = f.ObsmArray(t.Context(), "nothing")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
 
@@ -212,7 +213,7 @@ func (f *File) Layers() []string { return sortedKeys(f.layers) }
 func (f *File) Layer(name string) (*Matrix, error) {
 	l, ok := f.layers[name]
 	if !ok {
-		return nil, f.missing(ErrNotFound, "there is no layer %q; there are %q", name, f.Layers())
+		return nil, f.missing(ErrNotFound, "there is no layer %q; there are %s", name, quote.List(f.Layers()))
 	}
 	layers, err := f.root.Open(f.top["layers"])
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
 
@@ -117,7 +118,7 @@ func (fr *Frame) Has(name string) bool { return slices.Contains(fr.columns, name
 // Column reads a column. An unknown name gives ErrNotFound.
 func (fr *Frame) Column(name string) (*Column, error) {
 	if !fr.Has(name) {
-		return nil, fr.file.missing(ErrNotFound, "%s has no column %q; it has %q", fr.path, name, fr.columns)
+		return nil, fr.file.missing(ErrNotFound, "%s has no column %q; it has %s", fr.path, name, quote.List(fr.columns))
 	}
 	return fr.read(name)
 }

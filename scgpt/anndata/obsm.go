@@ -3,6 +3,7 @@ package anndata
 import (
 	"context"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
 
@@ -133,7 +134,7 @@ func (f *File) ObsmArray(ctx context.Context, name string) (*Array, error) {
 	}
 	l, ok := links[name]
 	if !ok {
-		return nil, f.missing(ErrNotFound, "there is no obsm %q; there are %q", name, sortedKeys(links))
+		return nil, f.missing(ErrNotFound, "there is no obsm %q; there are %s", name, quote.List(sortedKeys(links)))
 	}
 	o, err := f.obsmObject(l)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
 
@@ -35,13 +36,13 @@ func (f *File) openTenX() (bool, error) {
 	genome := f.genome
 	if genome == "" {
 		if len(genomes) > 1 {
-			return true, f.errorf("has the genomes %q; say which one to open", sortedKeys(genomes))
+			return true, f.errorf("has the genomes %s; say which one to open", quote.List(sortedKeys(genomes)))
 		}
 		genome = sortedKeys(genomes)[0]
 	}
 	o, ok := genomes[genome]
 	if !ok {
-		return true, f.missing(ErrNotFound, "there is no genome %q; there are %q", genome, sortedKeys(genomes))
+		return true, f.missing(ErrNotFound, "there is no genome %q; there are %s", genome, quote.List(sortedKeys(genomes)))
 	}
 	return true, f.openTenX2(o)
 }
@@ -168,7 +169,7 @@ func (f *File) ofGenome(group *hdf5.Object, s selection) (selection, error) {
 		return s, err
 	}
 	if !slices.Contains(genomes, f.genome) {
-		return s, f.missing(ErrNotFound, "there is no genome %q; there are %q", f.genome, categorize(genomes).Names)
+		return s, f.missing(ErrNotFound, "there is no genome %q; there are %s", f.genome, quote.List(categorize(genomes).Names))
 	}
 	place := s.place()
 	return selectFeatures(s.total, func(i int) bool { return genomes[i] == f.genome && (place == nil || place[i] >= 0) }), nil

@@ -3,6 +3,7 @@ package anndata
 import (
 	"context"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
 
@@ -34,7 +35,7 @@ func (f *File) UnsValue(ctx context.Context, name string) (any, error) {
 		return nil, err
 	}
 	if l, ok = links[name]; !ok {
-		return nil, f.missing(ErrNotFound, "there is no uns %q; there are %q", name, f.uns)
+		return nil, f.missing(ErrNotFound, "there is no uns %q; there are %s", name, quote.List(f.uns))
 	}
 	o, err := uns.Open(l)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 	"github.com/seed-ab6af24b/troupe/scgpt/projection"
@@ -115,12 +116,12 @@ func typesOf(f *anndata.File, column string) ([]string, error) {
 	if column == "" {
 		i := slices.IndexFunc(truthColumns, obs.Has)
 		if i < 0 {
-			return nil, &Error{f.Path(), fmt.Sprintf("obs has none of the columns %q for the types of a reference; it has %q", truthColumns, obs.Columns())}
+			return nil, &Error{f.Path(), fmt.Sprintf("obs has none of the columns %s for the types of a reference; it has %s", quote.List(truthColumns), quote.List(obs.Columns()))}
 		}
 		column = truthColumns[i]
 	}
 	if !obs.Has(column) {
-		return nil, &Error{f.Path(), fmt.Sprintf("obs has no column %q; it has %q", column, obs.Columns())}
+		return nil, &Error{f.Path(), fmt.Sprintf("obs has no column %q; it has %s", column, quote.List(obs.Columns()))}
 	}
 	col, err := obs.Column(column)
 	if err != nil {

@@ -96,7 +96,7 @@ func TestBaselineBadInput(t *testing.T) {
 	}{
 		"no reference":  {"none.h5ad", pbmc, engine.BaselineOptions{}, "none.h5ad"},
 		"no cells":      {train, "none.h5ad", engine.BaselineOptions{}, "none.h5ad"},
-		"no types":      {testdata + "/cells/celltypist_sample.h5ad", pbmc, engine.BaselineOptions{}, `obs has none of the columns ["celltype" "cell_type"]`},
+		"no types":      {testdata + "/cells/celltypist_sample.h5ad", pbmc, engine.BaselineOptions{}, `obs has none of the columns "celltype", "cell_type"`},
 		"no column":     {train, pbmc, engine.BaselineOptions{LabelColumn: "kind"}, `obs has no column "kind"`},
 		"no gene alike": {train, filepath.Join(testdata, "h5ad/csr_none.h5ad"), engine.BaselineOptions{}, "no gene has the name of one in"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 )
 
@@ -44,7 +45,7 @@ func (b *Batches) domain(cell int) int {
 func readBatches(f *anndata.File, column string, named []string, domains int) (*Batches, error) {
 	obs := f.Obs()
 	if !obs.Has(column) {
-		return nil, &Error{f.Path(), fmt.Sprintf("obs has no column %q; it has %q", column, obs.Columns())}
+		return nil, &Error{f.Path(), fmt.Sprintf("obs has no column %q; it has %s", column, quote.List(obs.Columns()))}
 	}
 	col, err := obs.Column(column)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 )
@@ -158,7 +159,7 @@ func (e *Engine) matchGenes(f *anndata.File, opts Options) (*tokens.GeneMap, err
 	var names []string
 	if opts.GeneColumn != "" {
 		if !v.Has(opts.GeneColumn) {
-			return nil, &Error{f.Path(), fmt.Sprintf("var has no column %q; it has %q", opts.GeneColumn, v.Columns())}
+			return nil, &Error{f.Path(), fmt.Sprintf("var has no column %q; it has %s", opts.GeneColumn, quote.List(v.Columns()))}
 		}
 		col, err := v.Column(opts.GeneColumn)
 		if err != nil {

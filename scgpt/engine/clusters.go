@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/markers"
 	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
@@ -182,7 +183,7 @@ func symbolsOf(f *anndata.File, column string) ([]string, error) {
 		column = symbolColumns[i]
 	}
 	if !v.Has(column) {
-		return nil, &Error{f.Path(), fmt.Sprintf("var has no column %q; it has %q", column, v.Columns())}
+		return nil, &Error{f.Path(), fmt.Sprintf("var has no column %q; it has %s", column, quote.List(v.Columns()))}
 	}
 	c, err := v.Column(column)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/evaluate"
 )
 
@@ -26,7 +27,7 @@ type Truth struct {
 func (c *Cells) Texts(column string) ([]string, error) {
 	obs := c.file.Obs()
 	if !obs.Has(column) {
-		return nil, &Error{c.file.Path(), fmt.Sprintf("obs has no column %q; it has %q", column, obs.Columns())}
+		return nil, &Error{c.file.Path(), fmt.Sprintf("obs has no column %q; it has %s", column, quote.List(obs.Columns()))}
 	}
 	col, err := obs.Column(column)
 	if err != nil {
