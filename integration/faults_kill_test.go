@@ -149,17 +149,16 @@ func TestFaultKills(t *testing.T) {
 	id, err := analyses.StartAnalysis(ctx, request)
 	require.NoError(t, err)
 	struck, killed := 0, map[int]bool{}
+	passes := &passLog{path: worker.Passes}
 	for len(killed) < kills {
-		pid := 0
-		passes, _ := passesIn(t, worker.Passes)
+		pid, before := 0, passes.read(t).passes
 		wait := 1 + r.IntN(4) // forward passes from now
 		require.Eventually(t, func() bool {
 			var shards []registry.RunningActivity
 			var ok bool
 			pid, shards, ok = prey(t, reg)
 			again := slices.ContainsFunc(shards, func(a registry.RunningActivity) bool { return a.Attempt > 1 })
-			now, _ := passesIn(t, worker.Passes)
-			return ok && !again && !killed[pid] && now >= passes+wait && inPass(t, worker.Passes, pid)
+			return ok && !again && !killed[pid] && passes.read(t).passes >= before+wait && passes.within[pid]
 		}, faultPatience(0), time.Millisecond, "after %d kills the process has no shard in its first attempt", len(killed))
 		require.NoError(t, processtest.Kill(pid))
 		killed[pid] = true
@@ -168,7 +167,7 @@ func TestFaultKills(t *testing.T) {
 			s, err := reg.AgentStatus(api.Domain.Name)
 			return err == nil && s.Processes[0].PID != pid
 		}, patience, time.Millisecond)
-		if inPass(t, worker.Passes, pid) {
+		if passes.read(t).within[pid] {
 			struck++
 		}
 	}
@@ -176,8 +175,7 @@ func TestFaultKills(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, api.StatusComplete, result.Result.Status)
 	answers, disturbed := named()
-	_, computed := passesIn(t, worker.Passes)
-	again := 0
+	computed, again := passes.read(t).cells, 0
 	for _, n := range attempts(t, c, id, api.EmbedShard.Name()) {
 		again += n - 1
 	}

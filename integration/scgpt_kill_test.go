@@ -119,58 +119,6 @@ func (d *countedDevice) Close() error {
 	return d.Device.Close()
 }
 
-// inPass reports whether a process, by what it has written, began a forward pass
-// that it did not end.
-func inPass(t *testing.T, path string, pid int) (in bool) {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	for line := range strings.Lines(string(data)) {
-		var cells, by int
-		if _, err := fmt.Sscanf(line, "pass %d %d\n", &cells, &by); err == nil && by == pid {
-			in = true
-		} else if _, err := fmt.Sscanf(line, "read %d\n", &by); err == nil && by == pid {
-			in = false
-		}
-	}
-	return in
-}
-
-// lastPassBy is the process that began the last forward pass.
-func lastPassBy(t *testing.T, path string) (pid int) {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	for line := range strings.Lines(string(data)) {
-		var cells, by int
-		if _, err := fmt.Sscanf(line, "pass %d %d\n", &cells, &by); err == nil {
-			pid = by
-		}
-	}
-	require.NotZero(t, pid)
-	return pid
-}
-
-// passesIn counts the forward passes of a file of a counted device, and their
-// cells.
-func passesIn(t *testing.T, path string) (passes, cells int) {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if os.IsNotExist(err) {
-		return 0, 0
-	}
-	require.NoError(t, err)
-	for line := range strings.Lines(string(data)) {
-		var n, by int
-		if _, err := fmt.Sscanf(line, "pass %d %d\n", &n, &by); err != nil {
-			continue // a killed process was writing it, or it is the end of a pass
-		}
-		passes++
-		cells += n
-	}
-	return passes, cells
-}
-
 // A worker killed in the middle of a shard costs what it had computed of that
 // shard, and nothing in the result. So does one whose parent is killed, which it
 // does not survive for long.
@@ -210,7 +158,8 @@ func killAndResume(t *testing.T, queue string, start func(*testing.T, childWorke
 		_, cells := passesIn(t, passes)
 		return cells > 2*shardCells+shardCells/4 && len(shardFiles(t, out, id)) == 2
 	}, longPatience(), time.Millisecond)
-	pid := lastPassBy(t, passes)
+	pid := (&passLog{path: passes}).read(t).last
+	require.NotZero(t, pid)
 	require.True(t, processtest.Alive(pid))
 	kill()
 	require.Eventually(t, func() bool { return !processtest.Alive(pid) }, 5*time.Second, time.Millisecond, "process %d lives on", pid)
