@@ -165,6 +165,12 @@ func TestAnalysisWithEverything(t *testing.T) {
 	require.Equal(t, []string{"CD3D"}, res.Result.GeneEmbeddings.Genes)
 	requireOnly(t, dir, append(annotated(filepath.Join(dir, "x.h5ad")), in, filepath.Join(dir, "x.integrated.h5ad"))...)
 
+	// The integration is done as it was asked for: these values are no counts.
+	_, err = c.RunAnalysis(ctx, api.AnalysisWorkflowRequest{
+		ExpressionData: in, ReferenceDataset: "pbmc68k", BatchKey: "batch", NHVG: 50, Flavor: "seurat_v3", Out: filepath.Join(dir, "y.h5ad"),
+	}, true)
+	require.ErrorContains(t, err, "seurat_v3 is for counts")
+
 	// Visible to a list by search attributes, which appear there in time.
 	require.Eventually(t, func() bool {
 		n, err := sdk.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
@@ -352,6 +358,7 @@ func TestBadModelsAndReferences(t *testing.T) {
 		{"unknown reference", api.AnalysisWorkflowRequest{ExpressionData: in, ReferenceDataset: "cellxgene"}, retry.FileNotFound, "holds pbmc68k"},
 		{"neither reference nor head", api.AnalysisWorkflowRequest{ExpressionData: in, Model: "dsbn"}, retry.InvalidData, "or name a labelled reference"},
 		{"batches that are not there", api.AnalysisWorkflowRequest{ExpressionData: in, BatchKey: "none"}, retry.InvalidData, `no column "none"`},
+		{"output of another format", api.AnalysisWorkflowRequest{ExpressionData: in, Out: filepath.Join(dir, "x.csv")}, retry.InvalidData, "want a name that ends in .h5ad"},
 		{"unwritable output", api.AnalysisWorkflowRequest{ExpressionData: in, Out: filepath.Join(in, "x.h5ad")}, retry.InvalidData, "is a file, not a folder"},
 	}
 	for _, tc := range cases {

@@ -191,6 +191,8 @@ func TestRequestsThatCannotBeMet(t *testing.T) {
 		{"tokens that the reference has not", annotate(api.AnnotationRequest{ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Cells: api.CellOptions{MaxLength: 7}}), retry.InvalidData, "built with max_length = 1200"},
 		{"more neighbours than cells", annotate(api.AnnotationRequest{ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Labels: api.LabelOptions{Neighbors: 501}}), retry.InvalidData, "only 500 references"},
 		{"output is input", embed(api.CellEmbeddingRequest{ExpressionData: w.cells, Out: w.cells}), retry.InvalidData, "out is the input itself"},
+		{"output of another format", embed(api.CellEmbeddingRequest{ExpressionData: w.cells, Out: "x.csv"}), retry.InvalidData, "out: x.csv: an .h5ad file is written"},
+		{"genes of another format", genes(api.EmbeddingRequest{Out: "x.csv"}), retry.InvalidData, "out: x.csv: an .h5ad file is written"},
 		{"output outside", integrate(api.BatchIntegrationRequest{ExpressionData: w.cells, Out: "/x.h5ad"}), retry.InvalidData, "lies outside"},
 		{"output below a file", embed(api.CellEmbeddingRequest{ExpressionData: w.cells, Out: filepath.Join(text, "x.h5ad")}), retry.InvalidData, "is a file, not a folder"},
 		{"no batches", integrate(api.BatchIntegrationRequest{ExpressionData: w.cells}), retry.InvalidData, `no column "batch"`},

@@ -35,14 +35,14 @@ type Agent struct {
 
 	// Set by Start, released by Stop; activities run in between only.
 	roots      *storage.Roots
-	models     *models
 	references *references
 	inputs     inputs
 	opened     openCells
 	memo       *memo.Store
-	// dev is the open device, nil outside of Start and Stop; status pages
-	// ask at any time.
-	dev atomic.Pointer[compute.Device]
+	// dev is the open device and models the loaded models, nil outside of Start
+	// and Stop; status pages ask at any time.
+	dev    atomic.Pointer[compute.Device]
+	models atomic.Pointer[models]
 	// device has one token: who holds it may use the device.
 	device *lease.Lease
 	// lost is why the device cannot be used any more.
@@ -128,13 +128,13 @@ func (a *Agent) Start(ctx context.Context) error {
 	}
 	a.dev.Store(&dev)
 	a.log.Info("device opened", slices.Concat([]any{"device", dev.Class()}, pairs(a.accelerator()))...)
-	a.models = newModels(a.opts, a.log, dev)
+	a.models.Store(newModels(a.opts, a.log, dev))
 	a.references = &references{folder: a.opts.References}
 	if a.device, err = a.leaseOf(a.opts.Device); err != nil {
 		return err
 	}
 	a.sweep(ctx)
-	eng, err := a.models.get("")
+	eng, err := a.models.Load().get("")
 	var none *engine.ModelNotFoundError
 	switch {
 	case errors.As(err, &none) && none.Name == "" && len(none.There) > 0:
@@ -154,13 +154,12 @@ func (a *Agent) Start(ctx context.Context) error {
 
 // Stop releases models and device.
 func (a *Agent) Stop(context.Context) error {
-	if a.models == nil {
+	loaded := a.models.Swap(nil)
+	if loaded == nil {
 		return nil
 	}
 	a.dev.Store(nil)
 	a.opened.close()
 	a.references.close()
-	err := a.models.close()
-	a.models = nil
-	return err
+	return loaded.close()
 }

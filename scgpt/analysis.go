@@ -97,7 +97,7 @@ func (r *cellRun) integrate(ctx workflow.Context, req api.AnalysisWorkflowReques
 	r.enter(ctx, api.PhaseIntegrating)
 	plan := r.state.Plan
 	res, err := api.Integration.Execute(ctx, api.BatchIntegrationRequest{
-		ExpressionData: plan.ExpressionData, BatchKey: req.BatchKey, NHVG: req.NHVG, Model: plan.Model,
+		ExpressionData: plan.ExpressionData, BatchKey: req.BatchKey, NHVG: req.NHVG, Flavor: req.Flavor, Model: plan.Model,
 		Out: beside(plan.Out, integratedSuffix), Cells: req.Cells, NoMemo: req.NoMemo, ShardOptions: req.ShardOptions,
 	}, asChild(workflow.GetInfo(ctx).WorkflowExecution.ID+"-integration", "integrate batches"))
 	if err != nil {

@@ -202,6 +202,8 @@ func TestRequestsThatMakeNoSense(t *testing.T) {
 		{"confidence", api.AnalysisWorkflowRequest{ExpressionData: "x", Labels: api.LabelOptions{MinConfidence: 1.5}}, "min_confidence is 1.5"},
 		{"neighbours", api.AnalysisWorkflowRequest{ExpressionData: "x", Labels: api.LabelOptions{Neighbors: -1}}, "neighbors is -1"},
 		{"genes without batches", api.AnalysisWorkflowRequest{ExpressionData: "x", NHVG: 3}, "name the column of the batches"},
+		{"flavor without batches", api.AnalysisWorkflowRequest{ExpressionData: "x", Flavor: "seurat_v3"}, "flavor is for integration"},
+		{"flavor", api.AnalysisWorkflowRequest{ExpressionData: "x", BatchKey: "b", Flavor: "vanilla"}, `flavor is "vanilla": want seurat_v3 or cell_ranger`},
 		{"variable genes", api.AnalysisWorkflowRequest{ExpressionData: "x", BatchKey: "b", NHVG: 5000}, "n_hvg is 5000"},
 		{"shards", api.AnalysisWorkflowRequest{ExpressionData: "x", ShardOptions: api.ShardOptions{ShardCells: -1}}, "shard_cells is -1"},
 		{"in flight", api.AnalysisWorkflowRequest{ExpressionData: "x", ShardOptions: api.ShardOptions{MaxShardsInFlight: 1001}}, "want 0 to 1000"},

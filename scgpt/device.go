@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"github.com/seed-ab6af24b/troupe/agent"
@@ -55,14 +56,19 @@ func (a *Agent) CheckHealth(context.Context) error {
 	return nil
 }
 
-// Describe implements agent.Describer: the device class, and of an accelerator
-// what it says of itself.
+// Describe implements agent.Describer: the loaded models, the device class, and of
+// an accelerator what it says of itself.
 func (a *Agent) Describe(context.Context) map[string]string {
 	dev := a.dev.Load()
 	if dev == nil {
 		return nil
 	}
 	details := map[string]string{"device": (*dev).Class()}
+	if m := a.models.Load(); m != nil {
+		if names := m.names.Load(); names != nil {
+			details["models"] = strings.Join(*names, ", ")
+		}
+	}
 	about := pairs(a.accelerator())
 	for i := 0; i < len(about); i += 2 {
 		details["device_"+about[i].(string)] = fmt.Sprint(about[i+1])

@@ -2,6 +2,7 @@ package scgpt
 
 import (
 	"errors"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,4 +62,11 @@ func TestDescribe(t *testing.T) {
 	defer cpu.Close()
 	use(cpu)
 	require.Equal(t, map[string]string{"device": cpu.Class()}, a.Describe(t.Context()))
+	m := newModels(Options{Models: "../testdata/models"}, slog.New(slog.DiscardHandler), cpu)
+	a.models.Store(m)
+	require.Equal(t, map[string]string{"device": cpu.Class()}, a.Describe(t.Context()), "none is loaded")
+	eng, err := m.get("tiny_scgpt")
+	require.NoError(t, err)
+	defer eng.Close()
+	require.Equal(t, map[string]string{"device": cpu.Class(), "models": "tiny_scgpt"}, a.Describe(t.Context()))
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/seed-ab6af24b/troupe/agent/memo"
+	"github.com/seed-ab6af24b/troupe/retry"
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 	"github.com/seed-ab6af24b/troupe/scgpt/storage"
@@ -24,7 +26,7 @@ func (a *Agent) getGeneEmbeddings(ctx context.Context, req api.EmbeddingRequest)
 	b := newBeats(ctx)
 	defer b.stop()
 	var none api.EmbeddingResponse
-	eng, err := a.models.get(req.Model)
+	eng, err := a.models.Load().get(req.Model)
 	if err != nil {
 		return none, err
 	}
@@ -35,6 +37,9 @@ func (a *Agent) getGeneEmbeddings(ctx context.Context, req api.EmbeddingRequest)
 	path := req.Out
 	if path == "" {
 		path = filepath.Join(a.opts.Out, "gene_embeddings.h5ad")
+	}
+	if err := anndata.CheckName(path); err != nil {
+		return none, retry.InvalidData.Errorf("out: %w", err)
 	}
 	out, err := a.roots.Output(path)
 	if err != nil {

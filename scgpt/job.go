@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/retry"
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 	"github.com/seed-ab6af24b/troupe/scgpt/reference"
@@ -46,7 +47,7 @@ func (a *Agent) resolve(ctx context.Context, q query) (j job, err error) {
 	if q.plan != nil {
 		q.model, q.batchKey = q.plan.Model, q.plan.BatchKey
 	}
-	if j.eng, err = a.models.get(q.model); err != nil {
+	if j.eng, err = a.models.Load().get(q.model); err != nil {
 		return j, err
 	}
 	task := engine.Task(q.task)
@@ -91,8 +92,13 @@ func (a *Agent) resolve(ctx context.Context, q query) (j job, err error) {
 // output resolves the path of the output and makes sure that it can be written.
 func (a *Agent) output(q query, in string) (string, error) {
 	path := q.out
-	if path == "" {
+	switch {
+	case path == "":
 		path = filepath.Join(a.opts.Out, strings.TrimSuffix(filepath.Base(in), ".h5ad")+q.suffix)
+	case q.plan == nil: // a plan's has been checked
+		if err := anndata.CheckName(path); err != nil {
+			return "", retry.InvalidData.Errorf("out: %w", err)
+		}
 	}
 	out, err := a.roots.Output(path)
 	if err != nil {

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
@@ -23,6 +26,9 @@ type models struct {
 
 	mu     sync.Mutex
 	loaded map[string]*engine.Engine
+	// names are those of the loaded, for who must not wait for one that is
+	// being loaded.
+	names atomic.Pointer[[]string]
 }
 
 func newModels(o Options, log *slog.Logger, dev compute.Device) *models {
@@ -55,6 +61,8 @@ func (m *models) get(name string) (*engine.Engine, error) {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
 	m.loaded[name] = eng
+	names := slices.Sorted(maps.Keys(m.loaded))
+	m.names.Store(&names)
 	return eng, nil
 }
 

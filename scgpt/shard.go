@@ -87,7 +87,7 @@ func (a *Agent) planned(ctx context.Context, plan api.Plan, noMemo bool) (j job,
 	if noMemo {
 		j.memo = nil
 	}
-	if j.eng, err = a.models.get(plan.Model); err != nil {
+	if j.eng, err = a.models.Load().get(plan.Model); err != nil {
 		return j, err
 	}
 	if j.in, j.sum, err = a.data(ctx, plan.ExpressionData); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt"
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
@@ -54,6 +55,14 @@ func (f *directFlags) check(cmd *cobra.Command) error {
 	}
 	if f.out == "" {
 		return usagef("--out is missing: want the path of the .h5ad file to write")
+	}
+	return checkOut(f.out)
+}
+
+// checkOut refuses the names of other formats than the one that is written.
+func checkOut(path string) error {
+	if err := anndata.CheckName(path); err != nil {
+		return usagef("--out: %w", err)
 	}
 	return nil
 }

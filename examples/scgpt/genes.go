@@ -25,6 +25,9 @@ func (a *app) genesCommand() *cobra.Command {
 				return err
 			}
 			if f.out != "" {
+				if err := checkOut(f.out); err != nil {
+					return err
+				}
 				if _, err := outputPath(f.out); err != nil {
 					return err
 				}

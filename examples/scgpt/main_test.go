@@ -31,6 +31,13 @@ func TestWrongUsage(t *testing.T) {
 		{"unknown flag", []string{"run", "--frobnicate"}, "unknown flag: --frobnicate"},
 		{"no data", []string{"start"}, "--data is missing"},
 		{"unknown operation", []string{"start", "--operation", "x", "--data", "x"}, `--operation is "x"`},
+		{"another operation's flag", []string{"start", "--data", "x", "--similarity"}, "--similarity has no meaning for --operation analysis: it is for get_gene_embeddings"},
+		{"batches of labels", []string{"start", "--data", "x", "--operation", "annotate_cell_types", "--n-hvg", "5"}, "--n-hvg has no meaning for --operation annotate_cell_types: it is for analysis, integrate_batches"},
+		{"data of genes", []string{"start", "--data", "x", "--operation", "get_gene_embeddings"}, "--data has no meaning for --operation get_gene_embeddings"},
+		{"name of another format", []string{"annotate", "--data", "x", "--out", "y.csv"}, "--out: y.csv: an .h5ad file is written: want a name that ends in .h5ad"},
+		{"genes into another format", []string{"genes", "--out", "y.csv"}, "--out: y.csv: an .h5ad file is written"},
+		{"name of another format for a worker", []string{"start", "--data", "x", "--out", "y.csv"}, "--out: y.csv: an .h5ad file is written"},
+		{"name of another format for the demonstration", []string{"run", "--out", "y.csv"}, "--out: y.csv: an .h5ad file is written"},
 		{"no id", []string{"status"}, "takes exactly one argument"},
 		{"two ids", []string{"result", "a", "b"}, "takes exactly one argument"},
 		{"unknown agent", []string{"worker", "--agents", "bar"}, `there is no agent "bar"`},
@@ -44,16 +51,16 @@ func TestWrongUsage(t *testing.T) {
 		{"embed without data", []string{"embed"}, "--data is missing"},
 		{"annotate without out", []string{"annotate", "--data", "x"}, "--out is missing"},
 		{"not a number", []string{"server", "--port", "x"}, "invalid argument"},
-		{"cap", []string{"embed", "--data", "x", "--out", "y", "--cap", "odd"}, `--cap is "odd": want even, first, highest, seeded`},
-		{"ties", []string{"embed", "--data", "x", "--out", "y", "--ties", "odd"}, `--ties is "odd"`},
-		{"no room for a gene", []string{"embed", "--data", "x", "--out", "y", "--max-length", "1"}, "--max-length is 1"},
-		{"length 0", []string{"embed", "--data", "x", "--out", "y", "--max-length", "0"}, "--max-length is 0"},
-		{"negative length", []string{"annotate", "--data", "x", "--out", "y", "--max-length", "-3"}, "--max-length is -3"},
-		{"enormous length", []string{"annotate", "--data", "x", "--out", "y", "--max-length", "99999999999999999999"}, "invalid argument"},
-		{"share above 1", []string{"annotate", "--data", "x", "--out", "y", "--min-gene-share", "1.5"}, "--min-gene-share is 1.5"},
-		{"share that is no number", []string{"annotate", "--data", "x", "--out", "y", "--min-gene-share", "NaN"}, "--min-gene-share is NaN"},
-		{"negative seed", []string{"embed", "--data", "x", "--out", "y", "--seed", "-1"}, "invalid argument"},
-		{"unknown precision", []string{"embed", "--data", "x", "--out", "y", "--precision", "fp8"}, `--precision is "fp8": want fp32, tf32, bf16x3, bf16`},
+		{"cap", []string{"embed", "--data", "x", "--out", "y.h5ad", "--cap", "odd"}, `--cap is "odd": want even, first, highest, seeded`},
+		{"ties", []string{"embed", "--data", "x", "--out", "y.h5ad", "--ties", "odd"}, `--ties is "odd"`},
+		{"no room for a gene", []string{"embed", "--data", "x", "--out", "y.h5ad", "--max-length", "1"}, "--max-length is 1"},
+		{"length 0", []string{"embed", "--data", "x", "--out", "y.h5ad", "--max-length", "0"}, "--max-length is 0"},
+		{"negative length", []string{"annotate", "--data", "x", "--out", "y.h5ad", "--max-length", "-3"}, "--max-length is -3"},
+		{"enormous length", []string{"annotate", "--data", "x", "--out", "y.h5ad", "--max-length", "99999999999999999999"}, "invalid argument"},
+		{"share above 1", []string{"annotate", "--data", "x", "--out", "y.h5ad", "--min-gene-share", "1.5"}, "--min-gene-share is 1.5"},
+		{"share that is no number", []string{"annotate", "--data", "x", "--out", "y.h5ad", "--min-gene-share", "NaN"}, "--min-gene-share is NaN"},
+		{"negative seed", []string{"embed", "--data", "x", "--out", "y.h5ad", "--seed", "-1"}, "invalid argument"},
+		{"unknown precision", []string{"embed", "--data", "x", "--out", "y.h5ad", "--precision", "fp8"}, `--precision is "fp8": want fp32, tf32, bf16x3, bf16`},
 		{"negative threads", []string{"genes", "--threads", "-1"}, "--threads is -1"},
 		{"threads beyond reason", []string{"worker", "--threads", "9999999"}, "--threads is 9999999: want 1 to 4096, or 0 for all processors"},
 		{"no device", []string{"worker", "--device", ""}, `--device is "": want the name of a device, such as cpu`},
@@ -70,8 +77,8 @@ func TestWrongUsage(t *testing.T) {
 		{"describe nothing", []string{"model", "describe"}, "takes exactly one argument"},
 		{"convert to nothing", []string{"model", "convert", "x"}, "takes two arguments"},
 		{"convert to no name", []string{"model", "convert", "x", ""}, "has no name"},
-		{"report without one", []string{"annotate", "--data", "x", "--out", "y", "--no-report", "--report", "z"}, "--no-report is given"},
-		{"one file for two", []string{"annotate", "--data", "x", "--out", "y", "--csv", "y"}, "name the same file"},
+		{"report without one", []string{"annotate", "--data", "x", "--out", "y.h5ad", "--no-report", "--report", "z"}, "--no-report is given"},
+		{"one file for two", []string{"annotate", "--data", "x", "--out", "y.h5ad", "--csv", "y.h5ad"}, "name the same file"},
 		{"data without a command", []string{"data"}, "needs a command: describe"},
 		{"codec without a command", []string{"codec"}, "needs a command: key or server"},
 		{"key without an id", []string{"codec", "key"}, "takes exactly one argument"},
@@ -94,7 +101,8 @@ func TestFailures(t *testing.T) {
 	dir := t.TempDir()
 	text := filepath.Join(dir, "text.h5ad")
 	require.NoError(t, os.WriteFile(text, []byte("not HDF5"), 0o644))
-	out := filepath.Join(dir, "out.h5ad")
+	out, folder := filepath.Join(dir, "out.h5ad"), filepath.Join(dir, "folder.h5ad")
+	require.NoError(t, os.Mkdir(folder, 0o755))
 	cells, err := sample(sampleCells, "")
 	require.NoError(t, err)
 	unlabelled, err := sample("testdata/cells/celltypist_sample.h5ad", "")
@@ -110,8 +118,8 @@ func TestFailures(t *testing.T) {
 		{"model without classes", []string{"annotate", "--model", "tiny_scgpt_dsbn", "--data", cells, "--out", out}, "InvalidDataError"},
 		{"no folder for the output", []string{"embed", "--data", cells, "--out", filepath.Join(dir, "none", "out.h5ad")}, "FileNotFoundError"},
 		{"output is input", []string{"embed", "--data", text, "--out", text}, "InvalidDataError"},
-		{"output is a device", []string{"embed", "--data", cells, "--out", os.DevNull}, "InvalidDataError"},
-		{"output is a folder", []string{"embed", "--data", cells, "--out", dir}, "InvalidDataError"},
+		{"output is a folder", []string{"embed", "--data", cells, "--out", folder}, "InvalidDataError"},
+		{"report is a device", []string{"annotate", "--data", cells, "--out", out, "--report", os.DevNull}, "InvalidDataError"},
 		{"no folder for the report", []string{"annotate", "--data", cells, "--out", out, "--report", filepath.Join(dir, "none", "r.html")}, "FileNotFoundError"},
 		{"missing baseline", []string{"annotate", "--data", cells, "--out", out, "--baseline", "none.h5ad"}, "FileNotFoundError"},
 		{"baseline without truth", []string{"annotate", "--data", unlabelled, "--out", out, "--baseline", cells}, "InvalidDataError"},

@@ -36,7 +36,7 @@ func (a *app) showProgress(ctx context.Context, c *api.Client, id string) {
 
 func phaseOf(p api.Progress) string {
 	if p.Waiting > 0 && p.CellsDone < p.CellsTotal {
-		return fmt.Sprintf("%s (%d waiting for the device)", p.Phase, p.Waiting)
+		return fmt.Sprintf("%s (%d more in line for the device)", p.Phase, p.Waiting)
 	}
 	return p.Phase
 }

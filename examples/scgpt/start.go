@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,6 +57,9 @@ func (f *requestFlags) check(cmd *cobra.Command) error {
 	if err := f.shards.Validate(); err != nil {
 		return usagef("%w", err)
 	}
+	if f.out != "" {
+		return checkOut(f.out)
+	}
 	return nil
 }
 
@@ -63,7 +67,7 @@ func (f *requestFlags) check(cmd *cobra.Command) error {
 func (f *requestFlags) analysis() api.AnalysisWorkflowRequest {
 	return api.AnalysisWorkflowRequest{
 		ExpressionData: f.data, ReferenceDataset: f.labels.reference, Model: f.model, Out: f.out,
-		BatchKey: f.batches.key, NHVG: f.batches.hvg, NameClusters: f.nameClusters, Tissue: f.tissue, Genes: f.genes, NoMemo: f.noMemo,
+		BatchKey: f.batches.key, NHVG: f.batches.hvg, Flavor: f.batches.flavor, NameClusters: f.nameClusters, Tissue: f.tissue, Genes: f.genes, NoMemo: f.noMemo,
 		Cells: f.cells.CellOptions, Labels: f.labels.LabelOptions, ReportOptions: f.reports.options(), ShardOptions: f.shards,
 	}
 }
@@ -72,34 +76,46 @@ func (f *requestFlags) analysis() api.AnalysisWorkflowRequest {
 type operation struct {
 	name string
 	// data tells that it needs a file of cells.
-	data  bool
+	data bool
+	// flags are those that it uses, besides out, model and no-memo.
+	flags []string
 	start func(ctx context.Context, c *api.Client, f *requestFlags) (id string, err error)
 }
 
+// flagsOfCells are those of all operations that embed cells.
+var flagsOfCells = []string{
+	"data", "shard-cells", "max-shards-in-flight", "max-length", "cap", "ties", "seed", "layer", "gene-column", "min-gene-share",
+}
+
+// flagsOfLabels are those of operations that label cells.
+var flagsOfLabels = slices.Concat(flagsOfCells, []string{
+	"label-column", "reference", "min-confidence", "neighbors", "genes", "baseline", "no-report",
+})
+
 // operations are named as the activities that do them.
 var operations = []operation{
-	{"analysis", true, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+	{"analysis", true, slices.Concat(flagsOfLabels, []string{"batch-key", "n-hvg", "flavor", "name-clusters", "tissue"}), func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartAnalysis(ctx, f.analysis())
 	}},
-	{api.AnnotateCellTypes.Name(), true, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+	{api.AnnotateCellTypes.Name(), true, flagsOfLabels, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartAnnotation(ctx, api.AnnotationRequest{
 			ExpressionData: f.data, ReferenceDataset: f.labels.reference, Model: f.model, Out: f.out,
 			Cells: f.cells.CellOptions, Labels: f.labels.LabelOptions, Genes: f.genes, NoMemo: f.noMemo,
 			ReportOptions: f.reports.options(), ShardOptions: f.shards,
 		})
 	}},
-	{api.IntegrateBatches.Name(), true, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+	{api.IntegrateBatches.Name(), true, slices.Concat(flagsOfCells, []string{"label-column", "batch-key", "n-hvg", "flavor"}), func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartIntegration(ctx, api.BatchIntegrationRequest{
 			ExpressionData: f.data, BatchKey: f.batches.key, NHVG: f.batches.hvg, Flavor: f.batches.flavor, Model: f.model, Out: f.out,
 			Cells: f.cells.CellOptions, NoMemo: f.noMemo, ShardOptions: f.shards,
 		})
 	}},
-	{api.GetGeneEmbeddings.Name(), false, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+	{api.GetGeneEmbeddings.Name(), false, []string{"genes", "similarity"}, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartGeneEmbedding(ctx, api.EmbeddingRequest{
 			Genes: f.genes, Model: f.model, IncludeSimilarity: f.similarity, Out: f.out, NoMemo: f.noMemo,
 		})
 	}},
-	{api.EmbedCells.Name(), true, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+	{api.EmbedCells.Name(), true, flagsOfCells, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartCellEmbedding(ctx, api.CellEmbeddingRequest{
 			ExpressionData: f.data, Model: f.model, Out: f.out, Cells: f.cells.CellOptions, NoMemo: f.noMemo, ShardOptions: f.shards,
 		})
@@ -123,7 +139,14 @@ func (a *app) startCommand() *cobra.Command {
 			if err := f.check(cmd); err != nil {
 				return err
 			}
-			return a.start(cmd.Context(), name, &f)
+			i := slices.IndexFunc(operations, func(o operation) bool { return o.name == name })
+			if i < 0 {
+				return usagef("--operation is %q: want one of %s", name, operationNames())
+			}
+			if err := operations[i].check(cmd); err != nil {
+				return err
+			}
+			return a.start(cmd.Context(), operations[i], &f)
 		},
 	}
 	f.register(cmd)
@@ -132,12 +155,24 @@ func (a *app) startCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) start(ctx context.Context, name string, f *requestFlags) error {
-	i := slices.IndexFunc(operations, func(o operation) bool { return o.name == name })
-	switch {
-	case i < 0:
-		return usagef("--operation is %q: want one of %s", name, operationNames())
-	case operations[i].data && f.data == "":
+// check finds flags that mean something to other operations only.
+func (o operation) check(cmd *cobra.Command) error {
+	users := map[string][]string{}
+	for _, other := range operations {
+		for _, flag := range other.flags {
+			users[flag] = append(users[flag], other.name)
+		}
+	}
+	for _, flag := range slices.Sorted(maps.Keys(users)) {
+		if cmd.Flags().Changed(flag) && !slices.Contains(users[flag], o.name) {
+			return usagef("--%s has no meaning for --operation %s: it is for %s", flag, o.name, strings.Join(users[flag], ", "))
+		}
+	}
+	return nil
+}
+
+func (a *app) start(ctx context.Context, o operation, f *requestFlags) error {
+	if o.data && f.data == "" {
 		return usagef("--data is missing: want the path of an .h5ad file, or of an .h5 file or folder of 10x Genomics")
 	}
 	// The worker may run in another folder.
@@ -155,7 +190,7 @@ func (a *app) start(ctx context.Context, name string, f *requestFlags) error {
 		return err
 	}
 	defer c.Close()
-	id, err := operations[i].start(ctx, c, f)
+	id, err := o.start(ctx, c, f)
 	if err != nil {
 		return err
 	}

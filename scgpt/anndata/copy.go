@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 )
@@ -55,6 +57,15 @@ func Copy(ctx context.Context, src *File, dst string, add Additions) error {
 		}
 		return c.Finish(root)
 	})
+}
+
+// CheckName makes sure that a path is that of an .h5ad file by its name, which
+// scanpy and others choose the reader by. Nothing is opened.
+func CheckName(path string) error {
+	if !strings.EqualFold(filepath.Ext(path), ".h5ad") {
+		return fmt.Errorf("%s: an .h5ad file is written: want a name that ends in .h5ad", path)
+	}
+	return nil
 }
 
 // checkDifferent reports whether two paths name one file, through links too.

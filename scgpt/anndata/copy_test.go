@@ -424,3 +424,15 @@ func TestWriteNothing(t *testing.T) {
 	require.Zero(t, f.NVars())
 	require.Empty(t, f.Obs().Columns())
 }
+
+func TestCheckName(t *testing.T) {
+	for path, fine := range map[string]bool{
+		"a.h5ad": true, "b/c.annotated.H5AD": true, "a.csv": false, "a": false, "a.h5ad.gz": false, "h5ad": false, "": false, "a.h5ad/b": false,
+	} {
+		err := CheckName(path)
+		require.Equal(t, fine, err == nil, path)
+		if err != nil {
+			require.ErrorContains(t, err, path+": an .h5ad file is written: want a name that ends in .h5ad")
+		}
+	}
+}

@@ -22,9 +22,10 @@ type AnalysisWorkflowRequest struct {
 	// NAME.annotated.h5ad in the worker's output folder.
 	Out string `json:"out,omitempty"`
 	// BatchKey is the obs column of the batches to integrate; empty means that
-	// nothing is integrated. NHVG is as in [BatchIntegrationRequest].
+	// nothing is integrated. NHVG and Flavor are as in [BatchIntegrationRequest].
 	BatchKey string `json:"batch_key,omitempty"`
 	NHVG     int    `json:"n_hvg,omitempty"`
+	Flavor   string `json:"flavor,omitempty"`
 	// NameClusters asks for clusters of the cells that got no label, named by
 	// the agent foogpt after the genes that mark them. Tissue, such as blood,
 	// leaves out cell types that do not occur there.
@@ -60,8 +61,10 @@ func (r AnalysisWorkflowRequest) Validate() error {
 		return errors.New("tissue is for names of clusters: set name_clusters")
 	case r.NHVG > 0 && r.BatchKey == "":
 		return errors.New("n_hvg is for integration: name the column of the batches in batch_key")
+	case r.Flavor != "" && r.BatchKey == "":
+		return errors.New("flavor is for integration: name the column of the batches in batch_key")
 	}
-	return firstError(checkGenes(r.Genes), r.Cells.Validate(), r.Labels.Validate(), r.ShardOptions.Validate())
+	return firstError(checkFlavor(r.Flavor), checkGenes(r.Genes), r.Cells.Validate(), r.Labels.Validate(), r.ShardOptions.Validate())
 }
 
 var errNoData = errors.New("expression_data is empty: want the path of an .h5ad file, or of an .h5 file or folder of 10x Genomics")

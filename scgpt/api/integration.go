@@ -41,10 +41,15 @@ func (r BatchIntegrationRequest) Validate() error {
 		return errNoData
 	case r.NHVG < 0 || r.NHVG > MaxHVG:
 		return fmt.Errorf("n_hvg is %d: want 0 for the default, or 1 to %d", r.NHVG, MaxHVG)
-	case !oneOf(r.Flavor, "", "seurat_v3", "cell_ranger"):
-		return fmt.Errorf("flavor is %q: want seurat_v3 or cell_ranger", r.Flavor)
 	}
-	return firstError(r.Cells.Validate(), r.ShardOptions.Validate(), r.Plan.validate(TaskIntegrate))
+	return firstError(checkFlavor(r.Flavor), r.Cells.Validate(), r.ShardOptions.Validate(), r.Plan.validate(TaskIntegrate))
+}
+
+func checkFlavor(flavor string) error {
+	if !oneOf(flavor, "", "seurat_v3", "cell_ranger") {
+		return fmt.Errorf("flavor is %q: want seurat_v3 or cell_ranger", flavor)
+	}
+	return nil
 }
 
 // BatchIntegrationResponse is what [IntegrateBatches] returns. Fields that
