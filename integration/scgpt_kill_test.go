@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -84,39 +85,58 @@ func (*counted) Open(_ string, o compute.Options) (compute.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &countedDevice{dev, dev.(compute.InputAttender), dev.(compute.Projector), file}, nil
+	return &countedDevice{dev.(cpuDevice), file}, nil
 }
 
-// countedDevice does all that a CPU does, so that its results have the same bytes.
-type countedDevice struct {
+// cpuDevice is all that a CPU does: what passes on less has other bytes.
+type cpuDevice interface {
 	compute.Device
 	compute.InputAttender
 	compute.Projector
+	compute.LayerStarter
+	compute.LayerFinisher
+	compute.PairUploader
+	compute.Sharer
+}
+
+type countedDevice struct {
+	cpuDevice
 	file *os.File
+}
+
+func TestCountedDevicePassesEverythingOn(t *testing.T) {
+	t.Parallel()
+	dev, err := compute.Open("cpu", compute.Options{})
+	require.NoError(t, err)
+	defer dev.Close()
+	for m := range reflect.TypeOf(dev).Methods() {
+		_, ok := reflect.TypeFor[*countedDevice]().MethodByName(m.Name)
+		require.True(t, ok, "the method %s of the CPU", m.Name)
+	}
 }
 
 // NewLayout is called once for each forward pass. Those that warm a model up do
 // not count.
 func (d *countedDevice) NewLayout(offsets []int32) (compute.Layout, error) {
 	if slices.Equal(offsets, []int32{0, engine.WarmUpTokens}) {
-		return d.Device.NewLayout(offsets)
+		return d.cpuDevice.NewLayout(offsets)
 	}
 	if _, err := fmt.Fprintf(d.file, "pass %d %d\n", len(offsets)-1, os.Getpid()); err != nil {
 		return nil, err
 	}
-	return d.Device.NewLayout(offsets)
+	return d.cpuDevice.NewLayout(offsets)
 }
 
 // Read is what a forward pass ends with.
 func (d *countedDevice) Read(ctx context.Context, dst []float32, src compute.Tensor) error {
-	err := d.Device.Read(ctx, dst, src)
+	err := d.cpuDevice.Read(ctx, dst, src)
 	_, writeErr := fmt.Fprintf(d.file, "read %d\n", os.Getpid())
 	return errors.Join(err, writeErr)
 }
 
 func (d *countedDevice) Close() error {
 	_ = d.file.Close()
-	return d.Device.Close()
+	return d.cpuDevice.Close()
 }
 
 // A worker killed in the middle of a shard costs what it had computed of that
