@@ -7,8 +7,9 @@
 //	c, err := client.Dial(client.Options{HostPort: server.HostPort()})
 //
 // It serves tests and programs that one person runs on one machine. It has no authentication, one history shard and one
-// SQLite connection; [Options.Host] is loopback for that reason. For more, run a Temporal cluster: clients and workers
-// stay the same.
+// SQLite connection; [Options.Host] is loopback for that reason. Its one shard starts some 30 short workflows a second,
+// and fewer once thousands of them have left timers that have yet to fire. For more, run a Temporal cluster: clients and
+// workers stay the same.
 //
 // # Ports
 //
@@ -31,8 +32,8 @@
 // One shard reads its queues 200 times a second instead of 20, and timers are exact to 10 ms instead of a second: a
 // workflow of two activities takes some 30 ms instead of 150, and retries and sleeps below a second take as long as they
 // say. A client that waits for a result asks again twice a second instead of every 20 seconds, as the server now and
-// then forgets to tell it. A namespace keeps closed workflows for a day. The scanners for leftovers in the database do
-// not run.
+// then forgets to tell it, the more often the busier the machine is. A namespace keeps closed workflows for a day. The
+// scanners for leftovers in the database do not run.
 //
 // A stopped server leaves some idle goroutines behind, as its libraries never end them, and no sockets or open files.
 package devserver

@@ -47,9 +47,9 @@ func dynamicConfig(serverDefaults bool) dynamicconfig.StaticClient {
 	values[dynamicconfig.TimerProcessorMaxTimeShift.Key()] = 10 * time.Millisecond
 
 	// Who waits for a workflow's result has a channel of length one in the server, and misses the end if it comes right
-	// behind another event. With workflows of some milliseconds that is about one in a hundred: its client, which asks
-	// again whenever this interval is over, then learned of the end after the default of 20 seconds. Asking costs 1 ms
-	// of CPU.
+	// behind another event. With workflows of some milliseconds that is one in a hundred, or in thirty where the
+	// processor is busy: its client, which asks again whenever this interval is over, then learned of the end after the
+	// default of 20 seconds. Asking costs 1 ms of CPU.
 	values[dynamicconfig.HistoryLongPollExpirationInterval.Key()] = 500 * time.Millisecond
 	return values
 }

@@ -5,7 +5,6 @@ package processtest
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"syscall"
 )
@@ -43,6 +42,5 @@ func Segfault() {
 	select {}
 }
 
-// LimitsMemory reports whether something keeps a process to its memory limit: not on
-// macOS and the BSDs.
-func LimitsMemory() bool { return runtime.GOOS == "linux" }
+// LimitsMemory reports whether something keeps a process to its memory limit.
+func LimitsMemory() bool { return CountsMemory }

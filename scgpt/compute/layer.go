@@ -50,7 +50,9 @@ type LayerFinisher interface {
 }
 
 // PairUploader is implemented by a [LayerStarter] and [LayerFinisher] that can
-// multiply the rows of a cell two by two with fewer operations than one by one.
+// multiply the rows of a cell two by two with fewer operations than one by one. As
+// with [InputAttender], all devices of a class are, or none, and a device that wraps
+// another passes it on.
 type PairUploader interface {
 	// UploadPaired is UploadMatrix for weights that StartLayer and FinishLayer may
 	// multiply by pairs of rows: with other last bits than Linear, which depend on
