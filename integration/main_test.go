@@ -5,6 +5,7 @@ package integration
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/seed-ab6af24b/troupe/agent/devserver/devservertest"
@@ -33,6 +34,11 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
+	// The folder for temporary files is behind a link on macOS: results name files by
+	// their real paths, and tests compare them.
+	if real, err := filepath.EvalSymlinks(os.TempDir()); err == nil {
+		_ = os.Setenv("TMPDIR", real)
+	}
 	return devservertest.Run(m, func(address string) error {
 		hostPort = address
 		return nil
