@@ -191,14 +191,16 @@ func TestFaultKills(t *testing.T) {
 	for _, n := range attempts(t, c, id, api.EmbedShard.Name()) {
 		again += n - 1
 	}
-	t.Logf("%d processes killed, %d of them in a forward pass; %d cells computed of %d; %d shards tried again; foogpt answered %v, undisturbed %v",
-		len(killed), struck, computed, cells, again, disturbed, undisturbed)
+	t.Logf("%d processes killed, %d of them in a forward pass; %d cells computed of %d; %d shards tried again; foogpt answered %v",
+		len(killed), struck, computed, cells, again, disturbed)
 	require.GreaterOrEqual(t, struck*10, kills*often(5, 9), "kills that hit a forward pass")
 	require.Positive(t, again)
 	require.Greater(t, computed, cells)
 	require.Greater(t, disturbed.answers, kills)
-	// In the short run there is nothing to compare with.
-	require.GreaterOrEqual(t, disturbed.perSecond(), 0.95*undisturbed.perSecond(), "what foogpt answers in a second")
+	if undisturbed.time > 0 { // in the long run
+		t.Logf("undisturbed %v", undisturbed)
+		require.GreaterOrEqual(t, disturbed.perSecond(), 0.95*undisturbed.perSecond(), "what foogpt answers in a second")
+	}
 	s, err := reg.AgentStatus(api.Domain.Name)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, s.Restarts, kills)
@@ -225,16 +227,17 @@ func (p *pace) during(answered func() int, f func()) {
 	p.answers += answered() - before
 }
 
-func (p pace) perSecond() float64 { return float64(p.answers) / max(p.time.Seconds(), 1e-9) }
+func (p pace) perSecond() float64 { return float64(p.answers) / p.time.Seconds() }
 
 func (p pace) String() string {
 	return fmt.Sprintf("%d times in %v, %.1f a second", p.answers, p.time.Round(time.Second), p.perSecond())
 }
 
 // keepNaming has foogpt name clusters, one request after the other, until stop is
-// called; answered counts its answers. It is a workflow that asks: a client would hear of one end in thirty half
-// a second late (HistoryLongPollExpirationInterval in package devserver), which
-// varies with what else the processor does, and says nothing of foogpt.
+// called; answered counts its answers. It is a workflow that asks: a client learns of
+// about one result in thirty half a second late (HistoryLongPollExpirationInterval in
+// package devserver), which varies with what else the processor does and says nothing
+// of foogpt.
 func keepNaming(ctx context.Context, t *testing.T, c client.Client, queue string) (answered func() int, stop func()) {
 	t.Helper()
 	const asking, asks = "KeepAsking", 500

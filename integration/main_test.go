@@ -36,8 +36,8 @@ func TestMain(m *testing.M) {
 func runTests(m *testing.M) int {
 	// The folder for temporary files is behind a link on macOS: results name files by
 	// their real paths, and tests compare them.
-	if real, err := filepath.EvalSymlinks(os.TempDir()); err == nil {
-		_ = os.Setenv("TMPDIR", real)
+	if dir, err := filepath.EvalSymlinks(os.TempDir()); err == nil {
+		_ = os.Setenv("TMPDIR", dir)
 	}
 	return devservertest.Run(m, func(address string) error {
 		hostPort = address

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -45,7 +46,7 @@ func (l *passLog) read(t *testing.T) *passLog {
 			return l
 		}
 		l.rest = rest
-		l.take(line)
+		l.take(line + "\n")
 	}
 }
 
@@ -54,11 +55,11 @@ func (l *passLog) take(line string) {
 		l.within = map[int]bool{}
 	}
 	var cells, pid int
-	if _, err := fmt.Sscanf(line, "pass %d %d", &cells, &pid); err == nil {
+	if _, err := fmt.Sscanf(line, "pass %d %d\n", &cells, &pid); err == nil {
 		l.passes++
 		l.cells += cells
 		l.last, l.within[pid] = pid, true
-	} else if _, err := fmt.Sscanf(line, "read %d", &pid); err == nil {
+	} else if _, err := fmt.Sscanf(line, "read %d\n", &pid); err == nil {
 		l.within[pid] = false
 	}
 	// Or a process was killed while it wrote the line.
@@ -69,4 +70,31 @@ func passesIn(t *testing.T, path string) (passes, cells int) {
 	t.Helper()
 	l := (&passLog{path: path}).read(t)
 	return l.passes, l.cells
+}
+
+func TestPassLog(t *testing.T) {
+	t.Parallel()
+	l := &passLog{path: filepath.Join(t.TempDir(), "passes")}
+	require.Zero(t, l.read(t).passes, "there is no file yet")
+	file, err := os.Create(l.path)
+	require.NoError(t, err)
+	defer file.Close()
+	for _, step := range []struct {
+		text          string
+		passes, cells int
+		within        map[int]bool
+	}{
+		{"pass 4 12\npa", 1, 4, map[int]bool{12: true}},
+		{"ss 3 13\nread 12\n", 2, 7, map[int]bool{12: false, 13: true}},
+		{"pass 4 1", 2, 7, map[int]bool{12: false, 13: true}},
+		{"pass 2 14\n", 2, 7, map[int]bool{12: false, 13: true}}, // torn: 1 was killed
+		{"pass 2 14\n", 3, 9, map[int]bool{12: false, 13: true, 14: true}},
+	} {
+		_, err := file.WriteString(step.text)
+		require.NoError(t, err)
+		l.read(t)
+		require.Equal(t, step.passes, l.passes)
+		require.Equal(t, step.cells, l.cells)
+		require.Equal(t, step.within, l.within)
+	}
 }

@@ -170,6 +170,7 @@ func TestAnalysisWithEverything(t *testing.T) {
 		ExpressionData: in, ReferenceDataset: "pbmc68k", BatchKey: "batch", NHVG: 50, Flavor: "seurat_v3", Out: filepath.Join(dir, "y.h5ad"),
 	}, true)
 	require.ErrorContains(t, err, "seurat_v3 is for counts")
+	require.NoFileExists(t, filepath.Join(dir, "y.h5ad"), "labels before the error")
 
 	// Visible to a list by search attributes, which appear there in time.
 	require.Eventually(t, func() bool {

@@ -52,10 +52,16 @@ type session struct {
 	// restarts counts those before this process.
 	restarts int
 
-	// overdue is since when this process knows of the activities that go on
-	// after their context ended. The times in a report are those of a clock that
-	// may have been set since.
-	overdue map[activityKey]time.Time
+	// reported is the last error that the process reported, by its text and time.
+	reported struct {
+		text string
+		at   time.Time
+	}
+
+	// overdue counts the ping intervals in which activities went on after their
+	// context had ended. They are counted as those without an answer are: the
+	// times in a report are those of a clock that may have been set since.
+	overdue map[activityKey]int
 
 	// gathering receives the metrics that were asked for, nil if none were.
 	gatherMu  sync.Mutex
@@ -280,12 +286,12 @@ func (s *session) takeStatus(status Status) {
 	case !status.Ready && !s.readySince.IsZero():
 		s.readyFor, s.readySince = time.Since(s.readySince), time.Time{}
 	}
-	s.noteOverdue(status.Running)
 	s.change(s.childProcess, func(st *ProcessStatus) {
 		st.State, st.Doing, st.Identity, st.Details = status.State, status.Doing, status.Identity, status.Details
 		st.Restarts, st.Running = s.restarts+max(status.Restarts, 0), status.Running
-		if status.LastError != nil {
-			st.LastError, st.LastErrorAt = status.LastError, status.LastErrorAt
+		if err := status.LastError; err != nil && (err.Error() != s.reported.text || !status.LastErrorAt.Equal(s.reported.at)) {
+			s.reported.text, s.reported.at = err.Error(), status.LastErrorAt
+			st.LastError, st.LastErrorAt = err, time.Now()
 		}
 	})
 }
@@ -320,7 +326,8 @@ func (s *session) sendPing() {
 	_ = s.child.Send(process.Message{Type: process.TypePing, ID: s.ping})
 }
 
-// checkOverdue ends the process if one of its activities does not end.
+// checkOverdue is called once in a ping interval, and ends the process if one of its
+// activities does not end.
 func (s *session) checkOverdue() {
 	if s.opts.OverdueTimeout < 0 {
 		return
@@ -328,28 +335,20 @@ func (s *session) checkOverdue() {
 	s.mu.Lock()
 	running := s.status.Running
 	s.mu.Unlock()
-	for _, a := range running {
-		since, ended := s.overdue[a.key()]
-		if over := time.Since(since); ended && over > s.opts.OverdueTimeout {
-			s.kill(fmt.Sprintf("%s goes on %v after its context ended", a, over.Round(time.Millisecond)))
-			return
-		}
-	}
-}
-
-// noteOverdue keeps in mind since when activities go on after their context
-// ended.
-func (s *session) noteOverdue(running []RunningActivity) {
-	overdue := map[activityKey]time.Time{}
+	overdue := map[activityKey]int{}
 	for _, a := range running {
 		if a.Ended.IsZero() {
 			continue
 		}
-		since, known := s.overdue[a.key()]
-		if !known {
-			since = time.Now()
+		intervals, known := s.overdue[a.key()]
+		if known {
+			intervals++
 		}
-		overdue[a.key()] = since
+		overdue[a.key()] = intervals
+		if over := time.Duration(intervals) * pingInterval; over > s.opts.OverdueTimeout {
+			s.kill(fmt.Sprintf("%s goes on %v after its context ended", a, over))
+			return
+		}
 	}
 	s.overdue = overdue
 }

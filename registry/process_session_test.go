@@ -384,3 +384,72 @@ func TestRedacted(t *testing.T) {
 		redacted("key sesame-open, another one at /usr/bin:/bin, 1", env))
 	require.Equal(t, strings.Repeat("[my_token]", 2), redacted("another oneanother one", env))
 }
+
+// Whatever the clock says, an activity has as many ping intervals to end.
+func TestOverdue(t *testing.T) {
+	t.Parallel()
+	report := func(s *session, running ...RunningActivity) {
+		raw, err := encodeStatus(Status{State: StateReady, Running: running})
+		require.NoError(t, err)
+		s.take(process.Message{Type: process.TypeStatus, Status: raw})
+	}
+	begun := time.Now()
+	for name, ended := range map[string]time.Time{"clock set forward": begun.Add(-time.Hour), "clock set back": begun.Add(time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := offline(t, io.Discard)
+			s.opts.OverdueTimeout = 2 * pingInterval
+			s.take(helloOfA)
+			one := RunningActivity{Type: "work", WorkflowID: "w", Since: begun, Ended: ended}
+			other := RunningActivity{Type: "work", WorkflowID: "w", Since: begun.Add(time.Nanosecond)}
+			report(s, one, other)
+			for range 3 {
+				s.checkOverdue()
+			}
+			report(s, other) // one has ended, and the other, which is like it, begins to be late
+			other.Ended = ended
+			report(s, other)
+			for range 3 {
+				s.checkOverdue()
+				require.Empty(t, s.reason)
+			}
+			s.checkOverdue()
+			require.Regexp(t, `^activity work of workflow w .* goes on 3s after its context ended$`, s.reason)
+		})
+	}
+}
+
+// The agent's last error is that which its processes reported last, whatever time
+// they say it has.
+func TestLastError(t *testing.T) {
+	t.Parallel()
+	reg := New(Options{Dial: (&fakeServer{}).dial, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, reg.Register(newFakeAgent("a"), Process(ProcessOptions{}, ProcessOptions{})))
+	var sessions []*session
+	for _, p := range reg.agents["a"].processes.each {
+		s := &session{childProcess: p, end: func() {}}
+		s.take(helloOfA)
+		sessions = append(sessions, s)
+	}
+	for _, step := range []struct {
+		from         int
+		report, want string
+	}{
+		{0, `{"state": "starting"}`, ""},
+		{0, `{"state": "starting", "last_error": "first", "last_error_at": "9999-01-01T00:00:00Z"}`, "first"},
+		{1, `{"state": "starting", "last_error": "second"}`, "second"},
+		{0, `{"state": "ready", "last_error": "first", "last_error_at": "9999-01-01T00:00:00Z"}`, "second"},
+		{0, `{"state": "starting", "last_error": "first", "last_error_at": "2001-01-01T00:00:00Z"}`, "first"},
+		{1, `{"state": "ready", "last_error": "second"}`, "first"},
+	} {
+		sessions[step.from].take(process.Message{Type: process.TypeStatus, Status: json.RawMessage(step.report)})
+		s := agentStatus(t, reg)
+		if step.want == "" {
+			require.NoError(t, s.LastError)
+			require.Zero(t, s.LastErrorAt)
+			continue
+		}
+		require.EqualError(t, s.LastError, step.want)
+		require.WithinDuration(t, time.Now(), s.LastErrorAt, time.Minute)
+	}
+}

@@ -17,6 +17,8 @@ type processes struct {
 	each []*childProcess
 
 	mu sync.Mutex // guards the status of all of them
+	// latest had the last new error, nil if none had one.
+	latest *childProcess
 }
 
 func newProcesses(s *supervisor) (*processes, error) {
@@ -59,9 +61,12 @@ func (ps *processes) run() {
 func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	before := p.status.State
+	before := p.status
 	change(&p.status)
-	if p.status.State != before {
+	if !p.status.LastErrorAt.Equal(before.LastErrorAt) {
+		ps.latest = p
+	}
+	if p.status.State != before.State {
 		p.status.Since = time.Now()
 	}
 	ready := !slices.ContainsFunc(ps.each, func(p *childProcess) bool { return p.status.State != StateReady })
@@ -75,14 +80,14 @@ func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
 			if s.Doing == "" && p.status.Doing != "" {
 				s.Doing = ps.named(p) + p.status.Doing
 			}
-			if p.status.LastError != nil && !p.status.LastErrorAt.Before(s.LastErrorAt) {
-				s.LastError, s.LastErrorAt = p.status.LastError, p.status.LastErrorAt
-			}
 		}
 		if len(ps.each) == 1 {
 			s.Identity, s.Details = p.status.Identity, p.status.Details
 		}
 		sortRunning(s.Running)
+		if ps.latest != nil {
+			s.LastError, s.LastErrorAt = ps.latest.status.LastError, ps.latest.status.LastErrorAt
+		}
 		// The log hears of it from the processes themselves.
 		if ready {
 			s.enter(StateReady)

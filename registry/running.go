@@ -30,15 +30,14 @@ type RunningActivity struct {
 	token []byte
 }
 
-// activityKey tells the activities that run in one process apart, but for local
-// activities of the same type and workflow.
+// activityKey tells the activities that run in one process apart.
 type activityKey struct {
 	activity, workflow, token string
-	attempt                   int32
+	since                     int64
 }
 
 func (a RunningActivity) key() activityKey {
-	return activityKey{a.Type, a.WorkflowID, string(a.token), a.Attempt}
+	return activityKey{a.Type, a.WorkflowID, string(a.token), a.Since.UnixNano()}
 }
 
 func (a RunningActivity) String() string {
@@ -46,7 +45,7 @@ func (a RunningActivity) String() string {
 	if a.WorkflowID != "" {
 		s += fmt.Sprintf(" of workflow %s", a.WorkflowID)
 	}
-	return fmt.Sprintf("%s (attempt %d, for %v)", s, a.Attempt, time.Since(a.Since).Round(time.Millisecond))
+	return fmt.Sprintf("%s (attempt %d, for %v)", s, a.Attempt, max(time.Since(a.Since), 0).Round(time.Millisecond))
 }
 
 // running knows which activities of an agent run.

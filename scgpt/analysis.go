@@ -22,7 +22,8 @@ func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.An
 	r.attributes = req.SearchAttributes
 	if err := r.plan(ctx, api.PlanRequest{
 		Task: api.TaskAnnotate, ExpressionData: req.ExpressionData, ReferenceDataset: req.ReferenceDataset,
-		Model: req.Model, Out: req.Out, Cells: req.Cells, BatchKey: req.BatchKey, BaselineData: req.BaselineData,
+		Model: req.Model, Out: req.Out, Cells: req.Cells,
+		BatchKey: req.BatchKey, NHVG: req.NHVG, Flavor: req.Flavor, BaselineData: req.BaselineData,
 	}); err != nil {
 		return res, err
 	}

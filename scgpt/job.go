@@ -95,7 +95,7 @@ func (a *Agent) output(q query, in string) (string, error) {
 	switch {
 	case path == "":
 		path = filepath.Join(a.opts.Out, strings.TrimSuffix(filepath.Base(in), ".h5ad")+q.suffix)
-	case q.plan == nil: // a plan's has been checked
+	case q.plan == nil: // a plan is gone on with, whatever an older worker let pass
 		if err := anndata.CheckName(path); err != nil {
 			return "", retry.InvalidData.Errorf("out: %w", err)
 		}

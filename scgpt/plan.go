@@ -48,7 +48,7 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 		return api.Plan{}, err
 	}
 	if req.Task == api.TaskAnnotate && req.BatchKey != "" {
-		if err := canIntegrate(j, req.BatchKey); err != nil {
+		if err := canIntegrate(ctx, j, req); err != nil {
 			return api.Plan{}, err
 		}
 	}
@@ -115,13 +115,19 @@ func tokensPerCell(ctx context.Context, cells *engine.Cells, req api.PlanRequest
 
 // canIntegrate finds out early what would keep an analysis from integrating
 // batches after it has labelled the cells.
-func canIntegrate(j job, batchKey string) error {
+func canIntegrate(ctx context.Context, j job, req api.PlanRequest) error {
 	opts := j.opts
-	opts.Task, opts.MaxLength, opts.BatchKey = engine.Integrate, 0, batchKey
+	opts.Task, opts.MaxLength, opts.BatchKey = engine.Integrate, 0, req.BatchKey
 	cells, err := j.eng.Open(j.in, opts)
 	if err != nil {
 		return err
 	}
 	defer cells.Close()
-	return severalBatches(j, cells, batchKey)
+	if err := severalBatches(j, cells, req.BatchKey); err != nil {
+		return err
+	}
+	if req.Flavor != "" { // one that is not chosen by the values may not be for them
+		_, err = cells.ChooseGenes(ctx, chooseOptions(req.NHVG, req.Flavor))
+	}
+	return err
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Tests, on Linux, what macOS and the BSDs run instead of Linux's own means: the
-# files for `!linux` take the place of those for Linux, in the build alone (go
-# test -overlay). The temporary folder is behind a symbolic link, as it is on
-# macOS. What only another kernel or another libc does shows nowhere but there.
+# Tests, on Linux, how agents run in processes of their own without Linux's own
+# means: in registry and internal, the files for `!linux` take the place of those for
+# Linux, in the build alone (go test -overlay). The temporary folder is behind a
+# symbolic link, as it is on macOS, but for the fault suite, which resolves it. What
+# only another kernel or another libc does shows nowhere but there.
 #   scripts/test_other_unix.sh [go test's further arguments]
 # Without arguments, it tests the packages with such files and the fault suite.
 set -euo pipefail
@@ -28,6 +29,8 @@ for name in subprocess.check_output(["git", "ls-files", "registry/**.go", "inter
     line = re.search(r"^//go:build (.*)$", text, re.M)
     if not line or "linux" not in line[1]:
         continue
+    if not re.fullmatch(r"linux \|\| windows|(\w+ && )*!linux( && !?\w+)*", line[1]):
+        sys.exit(f"{path}: what becomes of //go:build {line[1]}?")
     if "!linux" not in line[1]:
         replace[str(path)] = ""
         continue

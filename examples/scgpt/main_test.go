@@ -33,6 +33,8 @@ func TestWrongUsage(t *testing.T) {
 		{"unknown operation", []string{"start", "--operation", "x", "--data", "x"}, `--operation is "x"`},
 		{"another operation's flag", []string{"start", "--data", "x", "--similarity"}, "--similarity has no meaning for --operation analysis: it is for get_gene_embeddings"},
 		{"batches of labels", []string{"start", "--data", "x", "--operation", "annotate_cell_types", "--n-hvg", "5"}, "--n-hvg has no meaning for --operation annotate_cell_types: it is for analysis, integrate_batches"},
+		{"genes without batches", []string{"start", "--data", "x", "--n-hvg", "5"}, "--n-hvg is for integration: name the column of the batches with --batch-key"},
+		{"flavor without batches", []string{"run", "--flavor", "seurat_v3"}, "--flavor is for integration: name the column of the batches with --batch-key"},
 		{"data of genes", []string{"start", "--data", "x", "--operation", "get_gene_embeddings"}, "--data has no meaning for --operation get_gene_embeddings"},
 		{"name of another format", []string{"annotate", "--data", "x", "--out", "y.csv"}, "--out: y.csv: an .h5ad file is written: want a name that ends in .h5ad"},
 		{"genes into another format", []string{"genes", "--out", "y.csv"}, "--out: y.csv: an .h5ad file is written"},

@@ -41,6 +41,9 @@ func (a *app) runCommand() *cobra.Command {
 			if err := f.request.check(cmd); err != nil {
 				return err
 			}
+			if err := f.request.checkAnalysis(); err != nil {
+				return err
+			}
 			return a.demonstrate(cmd.Context(), f)
 		},
 	}

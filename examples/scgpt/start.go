@@ -63,6 +63,19 @@ func (f *requestFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
+// checkAnalysis finds what makes no sense for an analysis, which integrates only if
+// it is told the batches.
+func (f *requestFlags) checkAnalysis() error {
+	switch {
+	case f.batches.key != "":
+	case f.batches.hvg > 0:
+		return usagef("--n-hvg is for integration: name the column of the batches with --batch-key")
+	case f.batches.flavor != "":
+		return usagef("--flavor is for integration: name the column of the batches with --batch-key")
+	}
+	return nil
+}
+
 // analysis is the request of an analysis.
 func (f *requestFlags) analysis() api.AnalysisWorkflowRequest {
 	return api.AnalysisWorkflowRequest{
@@ -145,6 +158,11 @@ func (a *app) startCommand() *cobra.Command {
 			}
 			if err := operations[i].check(cmd); err != nil {
 				return err
+			}
+			if i == 0 {
+				if err := f.checkAnalysis(); err != nil {
+					return err
+				}
 			}
 			return a.start(cmd.Context(), operations[i], &f)
 		},

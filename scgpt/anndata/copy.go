@@ -62,7 +62,7 @@ func Copy(ctx context.Context, src *File, dst string, add Additions) error {
 // CheckName makes sure that a path is that of an .h5ad file by its name, which
 // scanpy and others choose the reader by. Nothing is opened.
 func CheckName(path string) error {
-	if !strings.EqualFold(filepath.Ext(path), ".h5ad") {
+	if base := filepath.Base(path); !strings.HasSuffix(base, ".h5ad") || base == ".h5ad" {
 		return fmt.Errorf("%s: an .h5ad file is written: want a name that ends in .h5ad", path)
 	}
 	return nil

@@ -427,7 +427,7 @@ func TestWriteNothing(t *testing.T) {
 
 func TestCheckName(t *testing.T) {
 	for path, fine := range map[string]bool{
-		"a.h5ad": true, "b/c.annotated.H5AD": true, "a.csv": false, "a": false, "a.h5ad.gz": false, "h5ad": false, "": false, "a.h5ad/b": false,
+		"a.h5ad": true, "b/c.annotated.h5ad": true, "a.H5AD": false, ".h5ad": false, "a.csv": false, "a": false, "a.h5ad.gz": false, "h5ad": false, "": false, "a.h5ad/b": false,
 	} {
 		err := CheckName(path)
 		require.Equal(t, fine, err == nil, path)
