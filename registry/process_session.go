@@ -291,7 +291,7 @@ func (s *session) takeStatus(status Status) {
 		st.Restarts, st.Running = s.restarts+max(status.Restarts, 0), status.Running
 		if err := status.LastError; err != nil && (err.Error() != s.reported.text || !status.LastErrorAt.Equal(s.reported.at)) {
 			s.reported.text, s.reported.at = err.Error(), status.LastErrorAt
-			st.LastError, st.LastErrorAt = err, time.Now()
+			s.wrong(st, err)
 		}
 	})
 }

@@ -61,12 +61,9 @@ func (ps *processes) run() {
 func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	before := p.status
+	state := p.status.State
 	change(&p.status)
-	if !p.status.LastErrorAt.Equal(before.LastErrorAt) {
-		ps.latest = p
-	}
-	if p.status.State != before.State {
+	if p.status.State != state {
 		p.status.Since = time.Now()
 	}
 	ready := !slices.ContainsFunc(ps.each, func(p *childProcess) bool { return p.status.State != StateReady })
@@ -95,6 +92,13 @@ func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
 			s.enter(StateStarting)
 		}
 	})
+}
+
+// wrong notes a new error of p, within change. Which error of the agent is the
+// latest is told by the order of these calls: two may fall on one tick of the clock.
+func (p *childProcess) wrong(s *ProcessStatus, err error) {
+	s.LastError, s.LastErrorAt = err, time.Now()
+	p.latest = p
 }
 
 // named begins a sentence about one process of several.
@@ -186,7 +190,8 @@ func (p *childProcess) ended(err error) {
 		s.Details = nil
 		s.State = StateStopped
 		if err != nil {
-			s.State, s.LastError, s.LastErrorAt = StateStarting, err, time.Now()
+			s.State = StateStarting
+			p.wrong(s, err)
 		}
 		if words != nil {
 			s.LastWords = words
