@@ -88,12 +88,15 @@ func (f *requestFlags) analysis() api.AnalysisWorkflowRequest {
 // operation is something that start can start.
 type operation struct {
 	name string
-	// data tells that it needs a file of cells.
-	data bool
-	// flags are those that it uses, besides out, model and no-memo.
+	// flags are those that it uses, besides flagsOfAll.
 	flags []string
+	// check finds what makes no sense for it, nil if its flags are all to be checked.
+	check func(f *requestFlags) error
 	start func(ctx context.Context, c *api.Client, f *requestFlags) (id string, err error)
 }
+
+// flagsOfAll are those that every operation uses.
+var flagsOfAll = []string{"operation", "out", "model", "no-memo"}
 
 // flagsOfCells are those of all operations that embed cells.
 var flagsOfCells = []string{
@@ -105,35 +108,50 @@ var flagsOfLabels = slices.Concat(flagsOfCells, []string{
 	"label-column", "reference", "min-confidence", "neighbors", "genes", "baseline", "no-report",
 })
 
-// operations are named as the activities that do them.
-var operations = []operation{
-	{"analysis", true, slices.Concat(flagsOfLabels, []string{"batch-key", "n-hvg", "flavor", "name-clusters", "tissue"}), func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+// operations are named as the activities that do them. The first one is the default.
+var operations = []operation{{
+	name:  "analysis",
+	flags: slices.Concat(flagsOfLabels, []string{"batch-key", "n-hvg", "flavor", "name-clusters", "tissue"}),
+	check: (*requestFlags).checkAnalysis,
+	start: func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartAnalysis(ctx, f.analysis())
-	}},
-	{api.AnnotateCellTypes.Name(), true, flagsOfLabels, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+	},
+}, {
+	name:  api.AnnotateCellTypes.Name(),
+	flags: flagsOfLabels,
+	start: func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartAnnotation(ctx, api.AnnotationRequest{
 			ExpressionData: f.data, ReferenceDataset: f.labels.reference, Model: f.model, Out: f.out,
 			Cells: f.cells.CellOptions, Labels: f.labels.LabelOptions, Genes: f.genes, NoMemo: f.noMemo,
 			ReportOptions: f.reports.options(), ShardOptions: f.shards,
 		})
-	}},
-	{api.IntegrateBatches.Name(), true, slices.Concat(flagsOfCells, []string{"label-column", "batch-key", "n-hvg", "flavor"}), func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+	},
+}, {
+	name:  api.IntegrateBatches.Name(),
+	flags: slices.Concat(flagsOfCells, []string{"label-column", "batch-key", "n-hvg", "flavor"}),
+	start: func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartIntegration(ctx, api.BatchIntegrationRequest{
 			ExpressionData: f.data, BatchKey: f.batches.key, NHVG: f.batches.hvg, Flavor: f.batches.flavor, Model: f.model, Out: f.out,
 			Cells: f.cells.CellOptions, NoMemo: f.noMemo, ShardOptions: f.shards,
 		})
-	}},
-	{api.GetGeneEmbeddings.Name(), false, []string{"genes", "similarity"}, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+	},
+}, {
+	name:  api.GetGeneEmbeddings.Name(),
+	flags: []string{"genes", "similarity"},
+	start: func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartGeneEmbedding(ctx, api.EmbeddingRequest{
 			Genes: f.genes, Model: f.model, IncludeSimilarity: f.similarity, Out: f.out, NoMemo: f.noMemo,
 		})
-	}},
-	{api.EmbedCells.Name(), true, flagsOfCells, func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
+	},
+}, {
+	name:  api.EmbedCells.Name(),
+	flags: flagsOfCells,
+	start: func(ctx context.Context, c *api.Client, f *requestFlags) (string, error) {
 		return c.StartCellEmbedding(ctx, api.CellEmbeddingRequest{
 			ExpressionData: f.data, Model: f.model, Out: f.out, Cells: f.cells.CellOptions, NoMemo: f.noMemo, ShardOptions: f.shards,
 		})
-	}},
-}
+	},
+}}
 
 func operationNames() string {
 	names := make([]string, len(operations))
@@ -156,13 +174,8 @@ func (a *app) startCommand() *cobra.Command {
 			if i < 0 {
 				return usagef("--operation is %q: want one of %s", name, operationNames())
 			}
-			if err := operations[i].check(cmd); err != nil {
+			if err := operations[i].checkFlags(cmd, &f); err != nil {
 				return err
-			}
-			if i == 0 {
-				if err := f.checkAnalysis(); err != nil {
-					return err
-				}
 			}
 			return a.start(cmd.Context(), operations[i], &f)
 		},
@@ -173,8 +186,9 @@ func (a *app) startCommand() *cobra.Command {
 	return cmd
 }
 
-// check finds flags that mean something to other operations only.
-func (o operation) check(cmd *cobra.Command) error {
+// checkFlags finds flags that mean something to other operations only, or nothing
+// beside each other.
+func (o operation) checkFlags(cmd *cobra.Command, f *requestFlags) error {
 	users := map[string][]string{}
 	for _, other := range operations {
 		for _, flag := range other.flags {
@@ -186,11 +200,14 @@ func (o operation) check(cmd *cobra.Command) error {
 			return usagef("--%s has no meaning for --operation %s: it is for %s", flag, o.name, strings.Join(users[flag], ", "))
 		}
 	}
+	if o.check != nil {
+		return o.check(f)
+	}
 	return nil
 }
 
 func (a *app) start(ctx context.Context, o operation, f *requestFlags) error {
-	if o.data && f.data == "" {
+	if f.data == "" && slices.Contains(o.flags, "data") {
 		return usagef("--data is missing: want the path of an .h5ad file, or of an .h5 file or folder of 10x Genomics")
 	}
 	// The worker may run in another folder.
