@@ -27,13 +27,14 @@ func execute[In, Out any](c client.Client, w agent.Workflow[In, Out], wait time.
 			fail(rw, retry.InvalidData.Wrap(err), http.StatusBadRequest)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), wait)
-		defer cancel()
-		started, err := w.Start(ctx, c, in)
+		// Not within wait: a start that is cut short may have started the workflow, whose id is lost then.
+		started, err := w.Start(r.Context(), c, in)
 		if err != nil {
 			fail(rw, err, http.StatusServiceUnavailable)
 			return
 		}
+		ctx, cancel := context.WithTimeout(r.Context(), wait)
+		defer cancel()
 		var late *serviceerror.DeadlineExceeded // the server may see the end of the wait first
 		out, err := started.Get(ctx)
 		switch {

@@ -74,6 +74,16 @@ func post(url, body string) answer {
 	return answer{r.StatusCode, string(data), err}
 }
 
+// ready returns what the operations endpoint answers, 0 if nothing.
+func ready(url string) int {
+	r, err := http.Get(url + "/v2/health/ready")
+	if err != nil {
+		return 0
+	}
+	defer r.Body.Close()
+	return r.StatusCode
+}
+
 const bCells = `{"clusters": [{"id": "0", "genes": ["CD79A", "MS4A1"]}]}`
 
 func TestRequests(t *testing.T) {
@@ -89,6 +99,8 @@ func TestRequests(t *testing.T) {
 	}
 	url, stop, ended := start(t, foogpt.New(),
 		scgpt.New(scgpt.Options{Models: "../../testdata/models", DefaultModel: "tiny_scgpt", Roots: []string{dir}}))
+	// A request waits maxWait, within which a slow machine might not get ready.
+	require.Eventually(t, func() bool { return ready(url) == http.StatusOK }, time.Minute, 10*time.Millisecond)
 	cases := []struct {
 		name, path, body string
 		status           int
@@ -112,10 +124,7 @@ func TestRequests(t *testing.T) {
 			require.Contains(t, got.body, c.want)
 		})
 	}
-	r, err := http.Get(url + "/v2/health/ready")
-	require.NoError(t, err)
-	defer r.Body.Close()
-	require.Equal(t, 200, r.StatusCode)
+	require.Equal(t, http.StatusOK, ready(url))
 
 	stop()
 	require.NoError(t, <-ended)

@@ -64,8 +64,12 @@ func TestWorkerIsKilledMidSleep(t *testing.T) {
 	defer c.Close()
 	file := filepath.Join(t.TempDir(), "reminders.txt")
 	kill := startWorker(t, file)
+	require.Eventually(t, func() bool {
+		queue, err := c.DescribeTaskQueue(ctx, reminder.Domain.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+		return err == nil && len(queue.GetPollers()) > 0
+	}, 30*time.Second, 10*time.Millisecond, "the worker does not poll")
 
-	const sleep = 4 * time.Second
+	const sleep = 8 * time.Second // the worker's first task and the kill are within it
 	earliest := time.Now().Add(sleep)
 	var tea started
 	require.Equal(t, exitDone, reminderJSON(t, &tea, "start", "--in", sleep.String(), "--text", "tea"))

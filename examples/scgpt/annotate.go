@@ -40,7 +40,7 @@ func (a *app) annotateCommand() *cobra.Command {
 			if err := f.check(cmd); err != nil {
 				return err
 			}
-			if err := f.labels.check(); err != nil {
+			if err := f.labels.check(cmd); err != nil {
 				return err
 			}
 			if err := f.reports.check(f.out); err != nil {
@@ -52,7 +52,7 @@ func (a *app) annotateCommand() *cobra.Command {
 	f.directFlags.register(cmd, engine.Annotate)
 	f.referenceFlags.register(cmd)
 	f.labels.register(cmd)
-	f.reports.register(cmd)
+	f.reports.register(cmd, "")
 	f.reports.registerPaths(cmd)
 	f.cells.registerLabels(cmd)
 	return cmd

@@ -48,6 +48,9 @@ func (f *cellFlags) check(cmd *cobra.Command) error {
 	if s := f.MinGeneShare; !(s >= 0 && s <= 1) {
 		return usagef("--min-gene-share is %v: want 0 to 1", s)
 	}
+	if cmd.Flags().Changed("seed") && f.Cap != "seeded" && f.Ties != "seeded" {
+		return usagef("--seed is for --cap seeded and --ties seeded: give one of them")
+	}
 	if f.MinGeneShare == 0 {
 		f.MinGeneShare = -1 // any share; the zero of the options is the default
 	}
@@ -74,9 +77,16 @@ func (f *labelFlags) register(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.Neighbors, "neighbors", 0, "cells of the reference that vote (default 10)")
 }
 
-func (f *labelFlags) check() error {
+// check finds wrong usage, and fills in what an explicit zero means.
+func (f *labelFlags) check(cmd *cobra.Command) error {
 	if c := f.MinConfidence; !(c >= 0 && c <= 1) {
 		return usagef("--min-confidence is %v: want 0 to 1", c)
+	}
+	if f.MinConfidence == 0 && cmd.Flags().Changed("min-confidence") {
+		f.MinConfidence = -1 // every cell takes its label; the zero of the options is the default
+	}
+	if cmd.Flags().Changed("neighbors") && f.reference == "" {
+		return usagef("--neighbors are cells of a reference that vote: name one with --reference")
 	}
 	if f.Neighbors < 0 || f.Neighbors > api.MaxNeighbors {
 		return usagef("--neighbors is %d: want 1 to %d", f.Neighbors, api.MaxNeighbors)

@@ -61,6 +61,8 @@ func TestWrongUsage(t *testing.T) {
 		{"enormous length", []string{"annotate", "--data", "x", "--out", "y.h5ad", "--max-length", "99999999999999999999"}, "invalid argument"},
 		{"share above 1", []string{"annotate", "--data", "x", "--out", "y.h5ad", "--min-gene-share", "1.5"}, "--min-gene-share is 1.5"},
 		{"share that is no number", []string{"annotate", "--data", "x", "--out", "y.h5ad", "--min-gene-share", "NaN"}, "--min-gene-share is NaN"},
+		{"seed of no rule", []string{"embed", "--data", "x", "--out", "y.h5ad", "--seed", "1"}, "--seed is for --cap seeded and --ties seeded"},
+		{"neighbors of nobody", []string{"annotate", "--data", "x", "--out", "y.h5ad", "--neighbors", "5"}, "--neighbors are cells of a reference that vote: name one with --reference"},
 		{"negative seed", []string{"embed", "--data", "x", "--out", "y.h5ad", "--seed", "-1"}, "invalid argument"},
 		{"unknown precision", []string{"embed", "--data", "x", "--out", "y.h5ad", "--precision", "fp8"}, `--precision is "fp8": want fp32, tf32, bf16x3, bf16`},
 		{"negative threads", []string{"genes", "--threads", "-1"}, "--threads is -1"},

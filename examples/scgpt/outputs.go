@@ -23,8 +23,9 @@ type reportFlags struct {
 	report, csv, baseline string
 }
 
-func (f *reportFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.baseline, "baseline", "", "labelled .h5ad file: compare with the nearest of its cells in principal components (default: for the sample cells, the training cells)")
+// register adds the flags; byDefault is what is said of the default of --baseline.
+func (f *reportFlags) register(cmd *cobra.Command, byDefault string) {
+	cmd.Flags().StringVar(&f.baseline, "baseline", "", "labelled .h5ad file: compare with the nearest of its cells in principal components"+byDefault)
 	cmd.Flags().BoolVar(&f.none, "no-report", false, "write the annotated copy alone, no report and no table")
 }
 

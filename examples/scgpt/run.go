@@ -50,7 +50,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.worker.modelFlags.register(cmd)
 	f.worker.referenceFlags.register(cmd)
 	f.worker.memo.register(cmd)
-	f.request.register(cmd)
+	f.request.register(cmd, " (default: for the sample cells, the training cells)")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the server and its web UI open afterwards, until Ctrl-C")
 	return cmd
 }

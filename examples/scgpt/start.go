@@ -28,7 +28,8 @@ type requestFlags struct {
 	tissue           string
 }
 
-func (f *requestFlags) register(cmd *cobra.Command) {
+// register adds the flags; baselineByDefault is what is said of the default of --baseline.
+func (f *requestFlags) register(cmd *cobra.Command, baselineByDefault string) {
 	cmd.Flags().StringVar(&f.data, "data", "", "the cells: an .h5ad file, or the .h5 file or folder of 10x Genomics")
 	cmd.Flags().StringVar(&f.out, "out", "", "the file to write (default: NAME.annotated.h5ad and the like in the worker's folder out)")
 	cmd.Flags().StringVar(&f.model, "model", "", "name of a model in the worker's model folder (default: the worker's)")
@@ -40,7 +41,7 @@ func (f *requestFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.tissue, "tissue", "", "with --name-clusters: leave out cell types that do not occur there, such as blood")
 	f.labels.register(cmd)
 	f.batches.register(cmd, "")
-	f.reports.register(cmd)
+	f.reports.register(cmd, baselineByDefault)
 	f.cells.register(cmd, "3001 for labels by a classifier, 1200 for embeddings")
 	f.cells.registerLabels(cmd)
 }
@@ -48,7 +49,7 @@ func (f *requestFlags) register(cmd *cobra.Command) {
 // check finds wrong usage before anything is sent.
 func (f *requestFlags) check(cmd *cobra.Command) error {
 	for _, check := range []func() error{
-		func() error { return f.cells.check(cmd) }, f.labels.check, f.batches.check,
+		func() error { return f.cells.check(cmd) }, func() error { return f.labels.check(cmd) }, f.batches.check,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -180,7 +181,7 @@ func (a *app) startCommand() *cobra.Command {
 			return a.start(cmd.Context(), operations[i], &f)
 		},
 	}
-	f.register(cmd)
+	f.register(cmd, "")
 	cmd.Flags().StringVar(&name, "operation", operations[0].name, "what to start: "+operationNames())
 	cmd.Flags().BoolVar(&f.similarity, "similarity", false, "with get_gene_embeddings: the cosine of each pair of genes too")
 	return cmd

@@ -49,7 +49,7 @@ type LabelOptions struct {
 	// MinConfidence is the least confidence at which a cell takes its label;
 	// below it is "unassigned". 0 means 0.5 with a reference, where it is the
 	// share of the neighbours that agree, and no limit with a classifier head,
-	// where it is the probability of the class.
+	// where it is the probability of the class. -1 means no limit with either.
 	MinConfidence float64 `json:"min_confidence,omitempty"`
 	// Neighbors is how many cells of the reference vote; 0 means 10.
 	Neighbors int `json:"neighbors,omitempty"`
@@ -58,8 +58,8 @@ type LabelOptions struct {
 // Validate reports values that no worker would take.
 func (o LabelOptions) Validate() error {
 	switch {
-	case !(o.MinConfidence >= 0 && o.MinConfidence <= 1):
-		return fmt.Errorf("min_confidence is %v: want 0 to 1", o.MinConfidence)
+	case !(o.MinConfidence >= 0 && o.MinConfidence <= 1 || o.MinConfidence == -1):
+		return fmt.Errorf("min_confidence is %v: want 0 to 1, or -1 for no limit", o.MinConfidence)
 	case o.Neighbors < 0 || o.Neighbors > MaxNeighbors:
 		return fmt.Errorf("neighbors is %d: want 0 for 10, or 1 to %d", o.Neighbors, MaxNeighbors)
 	}

@@ -189,19 +189,25 @@ func (c *Client) List(ctx context.Context, limit int) ([]WorkflowStatus, error) 
 	if limit < 1 {
 		return nil, fmt.Errorf("limit is %d: want 1 or more", limit)
 	}
-	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: c.namespace,
-		PageSize:  int32(min(limit, 1000)),
-		Query:     fmt.Sprintf("TaskQueue = %q", c.queue),
-	})
-	if err != nil {
-		return nil, err
-	}
 	list := []WorkflowStatus{}
-	for _, info := range page.GetExecutions() {
-		list = append(list, statusOf(info))
+	var next []byte
+	for {
+		page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Namespace:     c.namespace,
+			PageSize:      int32(min(limit-len(list), 1000)),
+			NextPageToken: next,
+			Query:         fmt.Sprintf("TaskQueue = %q", c.queue),
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range page.GetExecutions() {
+			list = append(list, statusOf(info))
+		}
+		if next = page.GetNextPageToken(); len(next) == 0 || len(list) >= limit {
+			return list[:min(limit, len(list))], nil
+		}
 	}
-	return list, nil
 }
 
 // progressInterval is how often Progress asks.

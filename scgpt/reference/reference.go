@@ -128,7 +128,7 @@ type LabelOptions struct {
 	// [DefaultNeighbors], or all where there are fewer.
 	Neighbors int
 	// MinConfidence is the share of them that must agree: below it, a cell is
-	// [neighbors.Unassigned]. 0 means [DefaultMinConfidence].
+	// [neighbors.Unassigned]. 0 means [DefaultMinConfidence], -1 no limit.
 	MinConfidence float64
 	// Threads as in [neighbors.Options].
 	Threads int
@@ -146,8 +146,11 @@ func (r *Reference) Label(ctx context.Context, emb *engine.Embeddings, o LabelOp
 	if o.Neighbors == 0 {
 		o.Neighbors = min(DefaultNeighbors, r.Cells)
 	}
-	if o.MinConfidence == 0 {
+	switch o.MinConfidence {
+	case 0:
 		o.MinConfidence = DefaultMinConfidence
+	case -1:
+		o.MinConfidence = 0
 	}
 	l := &engine.Labels{Types: make([]string, 0, n), Confidence: make([]float32, 0, n)}
 	// In runs, since the copies of unit length would double the memory.

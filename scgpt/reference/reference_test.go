@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +110,10 @@ func TestBuildAndLabel(t *testing.T) {
 		require.Equal(t, confidence < 1, all.Types[i] == neighbors.Unassigned)
 		require.Equal(t, labels.Confidence[i], confidence)
 	}
+	lax, err := r.Label(t.Context(), emb, reference.LabelOptions{Neighbors: 400, MinConfidence: -1})
+	require.NoError(t, err)
+	require.NotContains(t, lax.Types, neighbors.Unassigned)
+	require.Less(t, slices.Min(lax.Confidence), float32(reference.DefaultMinConfidence), "no cell is below the default")
 	_, err = r.Label(t.Context(), emb, reference.LabelOptions{Neighbors: 501})
 	require.ErrorContains(t, err, "only 500 references")
 	_, err = r.Label(t.Context(), &engine.Embeddings{Dim: 3}, reference.LabelOptions{})
