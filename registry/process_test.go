@@ -136,7 +136,7 @@ func TestProcessEnds(t *testing.T) {
 		"segfaults":             {exit: processtest.SegfaultExit, output: processtest.SegfaultWords},
 		"is killed":             {exit: processtest.KilledExit},
 		"takes all memory": {func(o *ProcessOptions) { o.MemoryLimit = 256 << 20 },
-			"exit status 2", "", "out of memory"},
+			"exit status 2", "", "out of memory"}, // in a cgroup it is killed instead
 		"sends garbage": {exit: processtest.KilledExit,
 			reason: `it does not speak the protocol of a child: a frame of 1214606444 bytes, more than 4194304: "Hell"`},
 		"is overdue": {func(o *ProcessOptions) { o.OverdueTimeout = 100 * time.Millisecond },
@@ -165,6 +165,9 @@ func TestProcessEnds(t *testing.T) {
 			var words *ProcessError
 			require.ErrorAs(t, s.LastError, &words)
 			require.Equal(t, words, s.Processes[0].LastWords)
+			if s.Processes[0].MemoryLimit == "cgroup" {
+				c.exit, c.output = "signal: killed (out of memory: limit 268435456 bytes)", ""
+			}
 			require.Equal(t, c.exit, words.Exit)
 			require.Contains(t, words.Output, c.output)
 			require.Contains(t, words.Reason, c.reason)
@@ -229,14 +232,14 @@ func TestProcessThatDoesNotStart(t *testing.T) {
 func TestProcessDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	o := inRole(t, "works")
-	o.AnswerTimeout = 2 * pingInterval
+	o.AnswerTimeout = 5 * pingInterval // also that of the others, on a busy machine
 	reg, stop := runProcesses(t, Options{}, o)
 	pid := waitReady(t, reg).Processes[0].PID
 	require.NoError(t, processtest.Freeze(pid))
 	s := eventually(t, reg, "it was not replaced", func(s Status) bool { return s.Restarts == 1 && s.Ready })
 	var words *ProcessError
 	require.ErrorAs(t, s.LastError, &words)
-	require.Equal(t, "it did not answer for 2s", words.Reason)
+	require.Equal(t, "it did not answer for 5s", words.Reason)
 	gone(t, pid)
 	require.NoError(t, stop())
 }
@@ -285,7 +288,7 @@ func TestSeveralProcesses(t *testing.T) {
 	t.Parallel()
 	one, two := inRole(t, "works"), inRole(t, "works")
 	one.Device, two.Device = "cuda:0", "cuda:1"
-	reg, stop := runProcesses(t, Options{BackOff: BackOff{Initial: time.Second, Max: time.Second}}, one, two)
+	reg, stop := runProcesses(t, Options{BackOff: BackOff{Initial: 6 * time.Second, Max: 6 * time.Second}}, one, two)
 	before := waitReady(t, reg)
 	require.Len(t, before.Processes, 2)
 	require.Empty(t, before.Identity)
@@ -328,7 +331,7 @@ func TestProcessStops(t *testing.T) {
 	busy := func(s Status) bool { return s.Ready && len(s.Running) == 1 }
 	t.Run("heeds its cancellation", func(t *testing.T) {
 		t.Parallel()
-		reg, stop := runProcesses(t, Options{StopTimeout: 3 * time.Second}, inRole(t, "is busy"))
+		reg, stop := runProcesses(t, Options{StopTimeout: 10 * time.Second}, inRole(t, "is busy"))
 		s := eventually(t, reg, "no activity", busy)
 		require.NoError(t, stop())
 		require.False(t, processtest.Alive(s.Processes[0].PID))

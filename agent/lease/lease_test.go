@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -349,8 +350,10 @@ func TestHeartbeats(t *testing.T) {
 		require.NoError(t, err)
 		return l
 	}
-	require.Equal(t, []string{"none"}, waitInActivity(t, get(nil), nil, nil))
-	require.Equal(t, []string{"row 17"}, waitInActivity(t, get(nil), "row 17", nil), "the next attempt would start from nothing")
+	// One beat, or more on a slow machine.
+	once := func(beats []string) []string { return slices.Compact(beats) }
+	require.Equal(t, []string{"none"}, once(waitInActivity(t, get(nil), nil, nil)))
+	require.Equal(t, []string{"row 17"}, once(waitInActivity(t, get(nil), "row 17", nil)), "the next attempt would start from nothing")
 	own := make(chan lease.Wait, 10)
 	require.Empty(t, waitInActivity(t, get(func(_ context.Context, w lease.Wait) { own <- w }), nil, own))
 }
