@@ -25,9 +25,11 @@ type dataDescription struct {
 	Obs      map[string]fieldInfo `json:"obs"`
 	Var      map[string]fieldInfo `json:"var"`
 	Obsm     map[string][]int     `json:"obsm"`
-	Layers   []string             `json:"layers"`
-	Uns      []string             `json:"uns"`
-	Raw      *rawInfo             `json:"raw"`
+	// ObsmOther are the encodings of what else obsm holds: awkward arrays, say.
+	ObsmOther map[string]string `json:"obsm_other"`
+	Layers    []string          `json:"layers"`
+	Uns       []string          `json:"uns"`
+	Raw       *rawInfo          `json:"raw"`
 }
 
 type matrixInfo struct {
@@ -93,7 +95,7 @@ func describeData(ctx context.Context, path string) (d dataDescription, err erro
 		return d, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	d = dataDescription{NObs: f.NObs(), NVars: f.NVars(), Layers: f.Layers(), Uns: f.Uns(), Obsm: map[string][]int{}}
+	d = dataDescription{NObs: f.NObs(), NVars: f.NVars(), Layers: f.Layers(), Uns: f.Uns(), Obsm: map[string][]int{}, ObsmOther: map[string]string{}}
 	if d.ObsNames, d.Obs, err = describeFrame(f.Obs()); err != nil {
 		return d, err
 	}
@@ -110,6 +112,10 @@ func describeData(ctx context.Context, path string) (d dataDescription, err erro
 		return d, err
 	}
 	for _, m := range arrays {
+		if m.Shape == nil {
+			d.ObsmOther[m.Name] = m.DType
+			continue
+		}
 		d.Obsm[m.Name] = m.Shape
 	}
 	if f.HasRaw() {
@@ -161,6 +167,9 @@ func (a *app) printData(path string, d dataDescription) {
 	fmt.Fprintf(a.stdout, "var     %s\n", describeFields(d.VarNames, d.Var))
 	for _, name := range slices.Sorted(maps.Keys(d.Obsm)) {
 		fmt.Fprintf(a.stdout, "obsm    %s %v\n", name, d.Obsm[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.ObsmOther)) {
+		fmt.Fprintf(a.stdout, "obsm    %s %s\n", name, d.ObsmOther[name])
 	}
 	if len(d.Layers) > 0 {
 		fmt.Fprintf(a.stdout, "layers  %s\n", strings.Join(d.Layers, ", "))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 )
 
@@ -187,6 +189,13 @@ func TestDescribeData(t *testing.T) {
 	got = succeed[map[string]any](t, "data", "describe", sampleFile(t, "h5ad/raw_obsm.h5ad"))
 	require.NotNil(t, got["raw"].(map[string]any)["n_vars"])
 	require.NotEmpty(t, got["obsm"])
+	require.Equal(t, map[string]any{}, got["obsm_other"])
+
+	// Receptor chains as scirpy keeps them are named, not read.
+	awkward := withAwkward(t, path)
+	require.Equal(t, map[string]any{"airr": "awkward-array"}, succeed[map[string]any](t, "data", "describe", awkward)["obsm_other"])
+	_, text, _ := try(t, "data", "describe", awkward)
+	require.Contains(t, text, "obsm    airr awkward-array\n")
 
 	code, stdout, _ := try(t, "data", "describe", sampleFile(t, "h5ad/empty_0x10.h5ad"))
 	require.Zero(t, code)
@@ -194,6 +203,31 @@ func TestDescribeData(t *testing.T) {
 	code, _, stderr := try(t, "data", "describe", sampleFile(t, "h5ad/bad_trunc_half.h5ad"))
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "InvalidDataError: ")
+}
+
+// withAwkward writes a copy of a file with an awkward array as all of its obsm.
+func withAwkward(t *testing.T, path string) string {
+	t.Helper()
+	src, err := hdf5.Open(path)
+	require.NoError(t, err)
+	defer src.Close()
+	root, err := src.Root()
+	require.NoError(t, err)
+	out, err := os.Create(filepath.Join(t.TempDir(), "awkward.h5ad"))
+	require.NoError(t, err)
+	w, err := hdf5.Extend(t.Context(), out, src)
+	require.NoError(t, err)
+	encoded := func(name string) []hdf5.Attr {
+		return []hdf5.Attr{{Name: "encoding-type", Value: name}, {Name: "encoding-version", Value: "0.1.0"}}
+	}
+	airr, err := w.Group(nil, encoded("awkward-array"))
+	require.NoError(t, err)
+	obsm, err := w.Group([]hdf5.Entry{hdf5.NewEntry("airr", airr)}, encoded("dict"))
+	require.NoError(t, err)
+	ref, err := w.Edit(root, hdf5.Edit{Entries: []hdf5.Entry{hdf5.NewEntry("obsm", obsm)}})
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(w.Finish(ref), out.Close()))
+	return out.Name()
 }
 
 func TestModelCommands(t *testing.T) {

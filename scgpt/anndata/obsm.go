@@ -2,6 +2,7 @@ package anndata
 
 import (
 	"context"
+	"slices"
 
 	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
@@ -10,9 +11,11 @@ import (
 // An ArrayInfo describes an array with one row per cell.
 type ArrayInfo struct {
 	Name string
-	// Shape has the number of cells first.
+	// Shape has the number of cells first; it is nil for what [File.ObsmArray]
+	// cannot read, such as an awkward array.
 	Shape []int
-	// DType is the type of the values as NumPy names it, empty for a frame.
+	// DType is the type of the values as NumPy names it, empty for a frame;
+	// where Shape is nil, it is the encoding.
 	DType string
 }
 
@@ -51,6 +54,10 @@ func (f *File) Obsm() ([]ArrayInfo, error) {
 				return nil, err
 			}
 			a.Shape, a.DType = d.Shape(), d.Type().String()
+		} else if enc, err := encodingOf(o); err != nil {
+			return nil, err
+		} else if !slices.Contains(obsmGroups, enc) {
+			a.DType = enc
 		} else if fr, m, err := f.obsmGroup(o); err != nil {
 			return nil, err
 		} else if fr != nil {
@@ -93,11 +100,18 @@ func (f *File) obsmObject(l hdf5.Link) (*hdf5.Object, error) {
 	return o.Open(l)
 }
 
+// obsmGroups are the encodings of groups that obsmGroup opens; sparse matrices had
+// none before anndata 0.7.
+var obsmGroups = []string{"", "dataframe", "csr_matrix", "csc_matrix"}
+
 // obsmGroup opens an array of obsm that is a frame or a sparse matrix.
 func (f *File) obsmGroup(o *hdf5.Object) (*Frame, *Matrix, error) {
 	enc, err := encodingOf(o)
 	if err != nil {
 		return nil, nil, err
+	}
+	if !slices.Contains(obsmGroups, enc) {
+		return nil, nil, f.errorf("%s is of the encoding %q: want an array, a frame or a sparse matrix", o.Path(), enc)
 	}
 	if enc == "dataframe" {
 		fr, err := f.openFrame(o)
