@@ -42,7 +42,7 @@ func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.An
 		return res, err
 	}
 	if req.NameClusters {
-		if res.Clusters, err = r.nameClusters(ctx, req, res.Annotation.Out); err != nil {
+		if res.Clusters, err = r.nameClusters(ctx, req, res.Annotation); err != nil {
 			return res, err
 		}
 	}

@@ -151,15 +151,17 @@ func readAssignments(path string, clusters int) (of []int, err error) {
 const namingTimeout = 5 * time.Minute
 
 // nameClusters finds clusters among the cells without a label and has foogpt, on
-// its own queue, name them. That this fails is told in the result; the analysis
+// its own queue, name them. That any of it fails is told in the result; the analysis
 // does not depend on it. A cancellation is returned.
-func (r *cellRun) nameClusters(ctx workflow.Context, req api.AnalysisWorkflowRequest, annotated string) (*api.ClusterNames, error) {
+func (r *cellRun) nameClusters(ctx workflow.Context, req api.AnalysisWorkflowRequest, annotation api.AnnotationResponse) (*api.ClusterNames, error) {
 	r.enter(ctx, api.PhaseNaming)
+	annotated := annotation.Out
 	found, err := api.ClusterCells.Execute(ctx, api.ClusterRequest{
 		Annotated: annotated, Layer: req.Cells.Layer, GeneColumn: req.Cells.GeneColumn,
 	}, r.timeout(), agent.Summary("clusters of the cells without a label"))
 	if err != nil {
-		return nil, err
+		res := &api.ClusterNames{UnassignedCells: annotation.UnassignedCells, Clusters: []api.Cluster{}}
+		return withProblem(ctx, res, "the cells without a label were not clustered", err)
 	}
 	res := &api.ClusterNames{UnassignedCells: found.UnassignedCells, Clusters: found.Clusters, Assignments: found.Assignments}
 	naming := fooapi.NameClustersRequest{Tissue: req.Tissue}
@@ -194,5 +196,18 @@ func (r *cellRun) nameClusters(ctx workflow.Context, req api.AnalysisWorkflowReq
 	}
 	_, err = api.NameCells.Execute(ctx, api.NameCellsRequest{Annotated: annotated, Assignments: found.Assignments, Clusters: res.Clusters},
 		r.timeout(), agent.Summary("write the names of clusters"))
-	return res, err
+	if err != nil {
+		return withProblem(ctx, res, "the names of clusters were not written to the annotated copy", err)
+	}
+	return res, nil
+}
+
+// withProblem has an analysis go on without clusters or their names. A cancellation
+// is returned, and in a history of before this was so every error.
+func withProblem(ctx workflow.Context, res *api.ClusterNames, what string, err error) (*api.ClusterNames, error) {
+	if temporal.IsCanceledError(err) || workflow.GetVersion(ctx, "clusters-are-optional", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return nil, err
+	}
+	res.Problem = fmt.Sprintf("%s: %s", what, retry.Message(err))
+	return res, nil
 }

@@ -95,3 +95,41 @@ func TestAnalysisWithoutFoogpt(t *testing.T) {
 		})
 	}
 }
+
+// What goes wrong with the clusters themselves is told in the same place; only a
+// cancellation ends the analysis.
+func TestAnalysisWithoutClusters(t *testing.T) {
+	full := retry.InvalidData.Wrap(errors.New("obsm is odd"))
+	for name, c := range map[string]struct {
+		mock     func(*agenttest.Environment)
+		want     string
+		clusters bool
+	}{
+		"none are found": {func(env *agenttest.Environment) {
+			agenttest.Mock(env, api.ClusterCells).Fail(full)
+		}, "the cells without a label were not clustered: obsm is odd", false},
+		"names are not written": {func(env *agenttest.Environment) {
+			agenttest.Mock(env, api.NameCells).Fail(full)
+		}, "the names of clusters were not written to the annotated copy: obsm is odd", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkplace(t)
+			env := agenttest.NewEnvironment(t, w.agent, agenttest.Start(t, foogpt.New()))
+			c.mock(env)
+			res, err := agenttest.Run(env, api.Analysis, w.unsure())
+			require.NoError(t, err)
+			require.Equal(t, api.StatusComplete, res.Status)
+			require.Equal(t, c.want, res.Clusters.Problem)
+			require.Equal(t, 200, res.Clusters.UnassignedCells)
+			require.Equal(t, c.clusters, len(res.Clusters.Clusters) > 0)
+			require.Equal(t, []string{"CD3D"}, res.GeneEmbeddings.Genes)
+		})
+	}
+	t.Run("cancelled", func(t *testing.T) {
+		w := newWorkplace(t)
+		env := agenttest.NewEnvironment(t, w.agent)
+		agenttest.Mock(env, api.ClusterCells).Fail(temporal.NewCanceledError())
+		_, err := agenttest.Run(env, api.Analysis, w.unsure())
+		require.True(t, temporal.IsCanceledError(err), "%v", err)
+	})
+}

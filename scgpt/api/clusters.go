@@ -36,7 +36,8 @@ func (r ClusterRequest) Validate() error {
 type ClusterResponse struct {
 	// UnassignedCells counts the cells without a label.
 	UnassignedCells int `json:"unassigned_cells"`
-	// Clusters are those of at least MinCells cells, the largest first.
+	// Clusters are those of at least MinCells cells, the largest first. Cells
+	// without a gene that the model knows are in none.
 	Clusters []Cluster `json:"clusters"`
 	// Assignments is the path of a .csv file with the cluster of each of their
 	// cells.
@@ -91,9 +92,11 @@ type ClusterNames struct {
 	Method string `json:"method,omitempty"`
 	// Assignments is the path of a .csv file with the cluster and name of each
 	// cell; the annotated copy has them too, in obs["troupe_cluster"],
-	// obs["troupe_cluster_name"] and obs["troupe_cluster_conf"].
+	// obs["troupe_cluster_name"] and obs["troupe_cluster_conf"], the latter two
+	// missing where a cell has no named cluster.
 	Assignments string `json:"assignments,omitempty"`
-	// Problem is why the clusters have no names: no worker of foogpt answered,
-	// say. The rest of the analysis does not depend on it.
+	// Problem is why there are no clusters, or why they or the annotated copy have
+	// no names: no worker of foogpt answered, say. The rest of the analysis does
+	// not depend on it.
 	Problem string `json:"problem,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,7 @@ const (
 	// ClusterKey in obs is the cluster of a cell without a label.
 	ClusterKey = "troupe_cluster"
 	// ClusterNameKey in obs is the name of that cluster, ClusterConfidenceKey
-	// how sure it is.
+	// how sure it is. Both are missing where there is no name.
 	ClusterNameKey       = "troupe_cluster_name"
 	ClusterConfidenceKey = "troupe_cluster_conf"
 )
@@ -53,8 +54,8 @@ const maxClusters = 100
 
 // Clustering are clusters of the cells without a label.
 type Clustering struct {
-	// Of has the number of each cell's cluster, -1 where it has a label or its
-	// cluster is too small.
+	// Of has the number of each cell's cluster, -1 where it has a label, its
+	// cluster is too small, or the model knows none of its genes.
 	Of []int
 	// Cells counts the cells of each cluster, Genes has the symbols of the
 	// genes that mark it, best first.
@@ -66,7 +67,9 @@ type Clustering struct {
 
 // ClusterUnassigned finds clusters among the cells that an annotated file leaves
 // without a label, in its embeddings (Louvain, 15 nearest neighbours), and the
-// genes that set each apart from all other cells (Welch's t). It needs no model.
+// genes that set each apart from all other cells (Welch's t). Those that the file
+// lists as empty are left out: their embeddings are all alike and say nothing. It
+// needs no model.
 func ClusterUnassigned(ctx context.Context, path string, opts ClusterOptions) (_ *Clustering, err error) {
 	opts = opts.withDefaults()
 	f, err := anndata.Open(path)
@@ -81,13 +84,21 @@ func ClusterUnassigned(ctx context.Context, path string, opts ClusterOptions) (_
 	if err != nil {
 		return nil, err
 	}
+	empty, err := emptyCells(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	c := &Clustering{Of: slices.Repeat([]int{markers.None}, f.NObs())}
 	var cells []int
 	for i, label := range column.Strings() {
-		if label == Unassigned {
+		if label != Unassigned {
+			continue
+		}
+		c.Unassigned++
+		if !empty[i] {
 			cells = append(cells, i)
 		}
 	}
-	c := &Clustering{Of: slices.Repeat([]int{markers.None}, f.NObs()), Unassigned: len(cells)}
 	if len(cells) < max(opts.MinCells, 3) {
 		return c, nil
 	}
@@ -116,6 +127,26 @@ func ClusterUnassigned(ctx context.Context, path string, opts ClusterOptions) (_
 		return nil, err
 	}
 	return c, nil
+}
+
+// emptyCells returns the rows that an annotated file lists as cells without a gene
+// that the model knows.
+func emptyCells(ctx context.Context, f *anndata.File) (map[int]bool, error) {
+	if !slices.Contains(f.Uns(), ProvenanceKey) {
+		return nil, nil
+	}
+	value, err := f.UnsValue(ctx, ProvenanceKey)
+	if err != nil {
+		return nil, err
+	}
+	empty := map[int]bool{}
+	if written, ok := value.(map[string]any); ok {
+		rows, _ := written[EmptyCellsKey].([]int64)
+		for _, i := range rows {
+			empty[int(i)] = true
+		}
+	}
+	return empty, nil
 }
 
 func clustersOf(ctx context.Context, f *anndata.File, cells []int, opts ClusterOptions) ([]int, error) {
@@ -200,8 +231,9 @@ type ClusterName struct {
 
 // WriteClusterNames adds clusters and their names to an annotated file, which is
 // replaced once all of it is written: obs["troupe_cluster"] and, where names are
-// given, obs["troupe_cluster_name"] and obs["troupe_cluster_conf"]. of has the
-// number of each cell's cluster, or -1, and clusters those that there are.
+// given, obs["troupe_cluster_name"] and obs["troupe_cluster_conf"], which are
+// missing (NaN) in cells without a named cluster. of has the number of each cell's
+// cluster, or -1, and clusters those that there are.
 func WriteClusterNames(ctx context.Context, path string, of []int, clusters []ClusterName) error {
 	draft := filepath.Join(filepath.Dir(path), ".troupe-clusters-"+filepath.Base(path))
 	defer func() { _ = os.Remove(draft) }()
@@ -222,14 +254,21 @@ func copyWithClusters(ctx context.Context, path, draft string, of []int, cluster
 		return &Error{path, fmt.Sprintf("%d cells, but %d have a cluster: the file has changed", f.NObs(), len(of))}
 	}
 	ids := anndata.Categories{Codes: make([]int32, len(of))}
-	names := make([]string, len(of))
+	names := anndata.Categories{Codes: make([]int32, len(of))}
 	confidence := make([]float32, len(of))
 	for _, c := range clusters {
 		ids.Names = append(ids.Names, c.ID)
+		if c.Name != "" {
+			names.Names = append(names.Names, c.Name)
+		}
 	}
+	slices.Sort(names.Names)
+	names.Names = slices.Compact(names.Names)
 	for i, k := range of {
-		if ids.Codes[i] = int32(k); k >= 0 && k < len(clusters) {
-			names[i], confidence[i] = clusters[k].Name, float32(clusters[k].Confidence)
+		ids.Codes[i], names.Codes[i], confidence[i] = int32(k), -1, float32(math.NaN())
+		if k >= 0 && k < len(clusters) && clusters[k].Name != "" {
+			name, _ := slices.BinarySearch(names.Names, clusters[k].Name)
+			names.Codes[i], confidence[i] = int32(name), float32(clusters[k].Confidence)
 		}
 	}
 	return anndata.Copy(ctx, f, draft, anndata.Additions{Obs: []anndata.NewColumn{
