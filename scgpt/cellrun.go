@@ -107,7 +107,7 @@ func (r *cellRun) embedShards(ctx workflow.Context) error {
 		for ; failed == nil && next < last && pending < inFlight; next++ {
 			from, to := plan.Range(next)
 			future := api.EmbedShard.ExecuteAsync(ctx, api.ShardRequest{Plan: plan, Index: next, NoMemo: r.noMemo},
-				agent.Summary(fmt.Sprintf("cells %d to %d", from, to-1)))
+				r.timeout(), agent.Summary(fmt.Sprintf("cells %d to %d", from, to-1)))
 			pending++
 			selector.AddFuture(future.Future, func(workflow.Future) {
 				pending--
@@ -158,8 +158,10 @@ func (r *cellRun) planned() *api.Plan {
 	return &r.state.Plan
 }
 
-// timeout is the start-to-close timeout of the activity that comes after the
-// shards: time to read, label and write the cells, beside that of the definition.
+// timeout is the start-to-close timeout of the shards and of the activities that
+// come after them: time to read, label and write the cells, beside that of the
+// definition. A worker that meets the file in its first shard reads all of it, for
+// its sum, and sorts a matrix that lies by genes.
 func (r *cellRun) timeout() agent.ActivityOption {
 	return agent.StartToClose(10*time.Minute + time.Duration(r.state.Plan.NObs)*perCellTimeout)
 }

@@ -1,6 +1,7 @@
 package scgpt_test
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -132,4 +134,33 @@ func TestAnalysisWithoutClusters(t *testing.T) {
 		_, err := agenttest.Run(env, api.Analysis, w.unsure())
 		require.True(t, temporal.IsCanceledError(err), "%v", err)
 	})
+}
+
+// Whoever meets a file reads all of it, whatever its size: in planning, when nobody
+// knows that yet, and on every other worker in the first shard.
+func TestTimeForLargeFiles(t *testing.T) {
+	const cells = 4_000_000
+	w := newWorkplace(t)
+	env := agenttest.NewEnvironment(t, w.agent)
+	limits := map[string]time.Duration{}
+	note := func(ctx context.Context) {
+		info := activity.GetInfo(ctx)
+		limits[info.ActivityType.Name] = info.StartToCloseTimeout
+	}
+	plan := api.Plan{Task: api.TaskEmbed, NObs: cells, ShardCells: cells / 2, Input: "sum", ShardDir: w.dir}
+	agenttest.Mock(env, api.PlanCells).Do(func(ctx context.Context, _ api.PlanRequest) (api.Plan, error) {
+		note(ctx)
+		return plan, nil
+	})
+	agenttest.Mock(env, api.EmbedShard).Do(func(ctx context.Context, _ api.ShardRequest) (api.Shard, error) {
+		note(ctx)
+		return api.Shard{}, retry.InvalidData.Wrap(errors.New("enough"))
+	})
+	agenttest.Mock(env, api.DiscardShards).Return(api.Discarded{})
+	_, err := agenttest.Run(env, api.CellEmbedding, api.CellEmbeddingRequest{ExpressionData: w.cells, ShardOptions: api.ShardOptions{MaxShardsInFlight: 1}})
+	require.ErrorContains(t, err, "enough")
+	require.Equal(t, map[string]time.Duration{
+		api.PlanCells.Name():  12 * time.Hour,
+		api.EmbedShard.Name(): 10*time.Minute + cells*10*time.Millisecond,
+	}, limits)
 }

@@ -14,12 +14,17 @@ var Domain = agent.Domain{Name: "scgpt", TaskQueue: "scgpt-tasks", Retry: retry.
 // activity. The agent beats twice a second.
 const HeartbeatTimeout = 30 * time.Second
 
+// PlanTimeout bounds an attempt at [PlanCells]. It reads a file whose size nobody
+// knows before several times: for its sum, to sort a matrix that lies by genes, to
+// choose genes. A worker that is gone is found by its heartbeats, much sooner.
+const PlanTimeout = 12 * time.Hour
+
 // The agent's activities. Those that compute wait for a cancellation to take
 // effect, so that nothing works on behind the back of a workflow that has ended.
 var (
 	// PlanCells looks at a file and a model and divides the work into shards.
 	PlanCells = agent.NewActivity[PlanRequest, Plan](Domain, "plan_cells",
-		agent.StartToClose(10*time.Minute), agent.Heartbeat(HeartbeatTimeout))
+		agent.StartToClose(PlanTimeout), agent.Heartbeat(HeartbeatTimeout))
 	// EmbedShard computes the embeddings of a run of cells into a file.
 	EmbedShard = agent.NewActivity[ShardRequest, Shard](Domain, "embed_shard",
 		agent.StartToClose(10*time.Minute), agent.Heartbeat(HeartbeatTimeout), agent.WaitForCancellation())
