@@ -23,7 +23,7 @@ func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.An
 	if err := r.plan(ctx, api.PlanRequest{
 		Task: api.TaskAnnotate, ExpressionData: req.ExpressionData, ReferenceDataset: req.ReferenceDataset,
 		Model: req.Model, Out: req.Out, Cells: req.Cells,
-		BatchKey: req.BatchKey, NHVG: req.NHVG, Flavor: req.Flavor, BaselineData: req.BaselineData,
+		BatchKey: req.BatchKey, NHVG: req.NHVG, Flavor: req.Flavor, BaselineData: req.BaselineData, Genes: req.Genes,
 	}); err != nil {
 		return res, err
 	}
@@ -70,7 +70,7 @@ func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.An
 		Seconds:      workflow.Now(ctx).Sub(time.UnixMilli(r.state.Started)).Seconds(),
 		Shards:       max(plan.Shards(), 1),
 		ShardsReused: r.state.Reused,
-		FromMemo:     res.Annotation.FromMemo && res.GeneEmbeddings.FromMemo,
+		FromMemo:     res.Annotation.FromMemo && (res.GeneEmbeddings.FromMemo || len(res.GeneEmbeddings.Genes) == 0),
 		Version:      Version,
 	}
 	return res, nil

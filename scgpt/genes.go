@@ -45,6 +45,13 @@ func (a *Agent) getGeneEmbeddings(ctx context.Context, req api.EmbeddingRequest)
 	if err != nil {
 		return none, err
 	}
+	if len(req.Genes) == 0 && len(eng.Known(genes)) == 0 {
+		// The markers are human symbols: a vocabulary of mouse genes has none.
+		return api.EmbeddingResponse{
+			Genes: []string{}, Missing: genes, Dim: eng.EmbSize(),
+			Model: eng.Name(), Fingerprint: eng.Fingerprint(), Device: eng.Class(), Seconds: time.Since(start).Seconds(),
+		}, nil
+	}
 	j := job{eng: eng, out: out, memo: a.memo}
 	if req.NoMemo {
 		j.memo = nil

@@ -34,6 +34,9 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 	if err != nil {
 		return api.Plan{}, err
 	}
+	if err := j.eng.CheckGenes(req.Genes); err != nil {
+		return api.Plan{}, err
+	}
 	a.sweepBeside(ctx, j.out)
 	cells, err := j.eng.Open(j.in, j.opts)
 	if err != nil {

@@ -2,8 +2,11 @@ package scgpt_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,4 +166,68 @@ func TestTimeForLargeFiles(t *testing.T) {
 		api.PlanCells.Name():  12 * time.Hour,
 		api.EmbedShard.Name(): 10*time.Minute + cells*10*time.Millisecond,
 	}, limits)
+}
+
+// mouse copies the sample model, with the markers of blood in its vocabulary spelt as
+// those of mice are.
+func mouse(t *testing.T) string {
+	t.Helper()
+	models := modelsIn(t, "mouse")
+	path := filepath.Join(models, "mouse", "vocab.json")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	vocab := map[string]int{}
+	require.NoError(t, json.Unmarshal(text, &vocab))
+	for _, g := range api.CommonMarkers() {
+		if id, ok := vocab[g]; ok {
+			delete(vocab, g)
+			vocab[g[:1]+strings.ToLower(g[1:])] = id
+		}
+	}
+	text, err = json.Marshal(vocab)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, text, 0o644))
+	return models
+}
+
+// That a model knows none of the usual markers is no fault of the request; that it
+// knows none of the genes that one names is said before any work.
+func TestAnalysisOfGenesThatTheModelLacks(t *testing.T) {
+	models := mouse(t)
+	workplace := func(t *testing.T) *workplace {
+		return newWorkplace(t, func(o *scgpt.Options) { o.Models, o.DefaultModel = models, "mouse" })
+	}
+	t.Run("none named", func(t *testing.T) {
+		w := workplace(t)
+		req := api.AnalysisWorkflowRequest{ExpressionData: w.cells, Out: "x.h5ad", ReportOptions: noReport}
+		for _, again := range []bool{false, true} {
+			res, err := agenttest.Run(agenttest.NewEnvironment(t, w.agent), api.Analysis, req)
+			require.NoError(t, err)
+			require.Equal(t, api.StatusComplete, res.Status)
+			require.Equal(t, []string{}, res.GeneEmbeddings.Genes)
+			require.Equal(t, api.CommonMarkers(), res.GeneEmbeddings.Missing)
+			require.Empty(t, res.GeneEmbeddings.Vectors)
+			require.Equal(t, again, res.Metadata.FromMemo)
+		}
+		w.requireFiles(t, "x.h5ad")
+	})
+	t.Run("one known", func(t *testing.T) {
+		w := workplace(t)
+		res, err := agenttest.Run(agenttest.NewEnvironment(t, w.agent), api.Analysis,
+			api.AnalysisWorkflowRequest{ExpressionData: w.cells, Out: "x.h5ad", ReportOptions: noReport, Genes: []string{"CD3D", "Cd3d"}})
+		require.NoError(t, err)
+		require.Equal(t, []string{"Cd3d"}, res.GeneEmbeddings.Genes)
+		require.Equal(t, []string{"CD3D"}, res.GeneEmbeddings.Missing)
+	})
+	t.Run("none known", func(t *testing.T) {
+		w := workplace(t)
+		env := agenttest.NewEnvironment(t, w.agent)
+		labelled := agenttest.Mock(env, api.AnnotateCellTypes)
+		_, err := agenttest.Run(env, api.Analysis,
+			api.AnalysisWorkflowRequest{ExpressionData: w.cells, Out: "x.h5ad", Genes: []string{"CD3D", "LYZ"}})
+		require.ErrorContains(t, err, `none of the 2 genes asked for is in the vocabulary, "CD3D" the first`)
+		requireClass(t, retry.InvalidData, err)
+		require.Empty(t, labelled.Calls())
+		w.requireFiles(t)
+	})
 }

@@ -32,7 +32,8 @@ type AnalysisWorkflowRequest struct {
 	NameClusters bool   `json:"name_clusters,omitempty"`
 	Tissue       string `json:"tissue,omitempty"`
 	// Genes are the genes whose embeddings are looked up, and which the report
-	// shows; empty means [CommonMarkers].
+	// shows; empty means [CommonMarkers]. One of those that are named has to be
+	// in the model's vocabulary.
 	Genes []string `json:"genes,omitempty"`
 	// NoMemo asks for a computation even where a stored result would do, and
 	// stores none.
@@ -111,7 +112,8 @@ type AnalysisMetadata struct {
 	// that an earlier attempt had finished.
 	Shards       int `json:"shards"`
 	ShardsReused int `json:"shards_reused"`
-	// FromMemo is true when annotation and genes were stored results.
+	// FromMemo is true when annotation and genes, if there are any, were stored
+	// results.
 	FromMemo bool   `json:"from_memo"`
 	Version  string `json:"version"`
 }

@@ -8,7 +8,8 @@ import (
 // EmbeddingRequest is the input of [GetGeneEmbeddings] and [GeneEmbedding].
 type EmbeddingRequest struct {
 	// Genes are symbols of the model's vocabulary; empty means
-	// [CommonMarkers].
+	// [CommonMarkers]. If none that are named is in the vocabulary, that is an
+	// InvalidDataError; if none of the markers is, all are in Missing.
 	Genes []string `json:"genes,omitempty"`
 	Model string   `json:"model,omitempty"`
 	// IncludeSimilarity asks for the cosine similarities too.
@@ -83,7 +84,7 @@ type EmbeddingResponse struct {
 	Seconds  float64 `json:"seconds"`
 }
 
-// CommonMarkers returns marker genes of the common blood cell types: what gene
+// CommonMarkers returns marker genes of the common human blood cell types: what gene
 // embeddings are looked up for when a request names none.
 func CommonMarkers() []string { return slices.Clone(commonMarkers) }
 

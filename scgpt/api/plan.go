@@ -23,6 +23,9 @@ type PlanRequest struct {
 	ShardCells int    `json:"shard_cells,omitempty"`
 	// BaselineData is as in [ReportOptions]; it must be there.
 	BaselineData string `json:"baseline_data,omitempty"`
+	// Genes are as in [AnalysisWorkflowRequest] and only checked: one of those
+	// that are named has to be in the model's vocabulary.
+	Genes []string `json:"genes,omitempty"`
 }
 
 // The tasks: what the cells are embedded for.
@@ -42,7 +45,7 @@ func (r PlanRequest) Validate() error {
 	case r.ShardCells < 0:
 		return fmt.Errorf("shard_cells is %d: want 0 or more", r.ShardCells)
 	}
-	return r.Cells.Validate()
+	return firstError(r.Cells.Validate(), checkGenes(r.Genes))
 }
 
 // ShardOptions say how the cells of a workflow are cut up. The zero value is the

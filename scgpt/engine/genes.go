@@ -31,11 +31,20 @@ func (e *Engine) Genes(symbols []string) (*GeneVectors, error) {
 		}
 	}
 	if len(ids) == 0 {
-		return nil, &Error{e.dir, fmt.Sprintf("none of the %d genes asked for is in the vocabulary, %q the first", len(symbols), symbols[0])}
+		return nil, e.CheckGenes(symbols)
 	}
 	var err error
 	g.Vectors, err = e.model.GeneEmbeddings(ids)
 	return g, err
+}
+
+// CheckGenes returns the error of [Engine.Genes] where the vocabulary has none of the
+// genes, else nil.
+func (e *Engine) CheckGenes(symbols []string) error {
+	if len(symbols) == 0 || len(e.Known(symbols)) > 0 {
+		return nil
+	}
+	return &Error{e.dir, fmt.Sprintf("none of the %d genes asked for is in the vocabulary, %q the first", len(symbols), symbols[0])}
 }
 
 // Similarity returns the cosine of each pair of genes, n × n.
