@@ -189,7 +189,7 @@ func TestRequestsThatCannotBeMet(t *testing.T) {
 		{"reference of another checkpoint", annotate(api.AnnotationRequest{ExpressionData: w.cells, Model: "tiny_scgpt_dsbn", ReferenceDataset: "pbmc68k"}), retry.InvalidData, "was built with the checkpoint tiny_scgpt"},
 		{"neither reference nor head", annotate(api.AnnotationRequest{ExpressionData: w.cells, Model: "tiny_scgpt_dsbn"}), retry.InvalidData, "use a fine-tuned one; or name a labelled reference in reference_dataset"},
 		{"tokens that the reference has not", annotate(api.AnnotationRequest{ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Cells: api.CellOptions{MaxLength: 7}}), retry.InvalidData, "built with max_length = 1200"},
-		{"more neighbours than cells", annotate(api.AnnotationRequest{ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Labels: api.LabelOptions{Neighbors: 501}}), retry.InvalidData, "only 500 references"},
+		{"more neighbours than cells", annotate(api.AnnotationRequest{ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Labels: api.LabelOptions{Neighbors: 501}}), retry.InvalidData, "the reference has only 500 cells, but 501 are to vote"},
 		{"output is input", embed(api.CellEmbeddingRequest{ExpressionData: w.cells, Out: w.cells}), retry.InvalidData, "out is the input itself"},
 		{"output of another format", embed(api.CellEmbeddingRequest{ExpressionData: w.cells, Out: "x.csv"}), retry.InvalidData, "out: x.csv: an .h5ad file is written"},
 		{"genes of another format", genes(api.EmbeddingRequest{Out: "x.csv"}), retry.InvalidData, "out: x.csv: an .h5ad file is written"},

@@ -22,7 +22,7 @@ func analysis(ctx workflow.Context, req api.AnalysisWorkflowRequest) (res api.An
 	r.attributes = req.SearchAttributes
 	if err := r.plan(ctx, api.PlanRequest{
 		Task: api.TaskAnnotate, ExpressionData: req.ExpressionData, ReferenceDataset: req.ReferenceDataset,
-		Model: req.Model, Out: req.Out, Cells: req.Cells,
+		Model: req.Model, Out: req.Out, Cells: req.Cells, Neighbors: req.Labels.Neighbors,
 		BatchKey: req.BatchKey, NHVG: req.NHVG, Flavor: req.Flavor, BaselineData: req.BaselineData, Genes: req.Genes,
 	}); err != nil {
 		return res, err
@@ -124,7 +124,7 @@ func annotation(ctx workflow.Context, req api.AnnotationRequest) (res api.Annota
 	}
 	if err := r.plan(ctx, api.PlanRequest{
 		Task: api.TaskAnnotate, ExpressionData: req.ExpressionData, ReferenceDataset: req.ReferenceDataset,
-		Model: req.Model, Out: req.Out, Cells: req.Cells, BaselineData: req.BaselineData,
+		Model: req.Model, Out: req.Out, Cells: req.Cells, Neighbors: req.Labels.Neighbors, BaselineData: req.BaselineData,
 	}); err != nil {
 		return res, err
 	}

@@ -29,7 +29,7 @@ func (a *Agent) annotateCellTypes(ctx context.Context, req api.AnnotationRequest
 	defer b.stop()
 	j, err := a.resolve(ctx, query{
 		task: api.TaskAnnotate, data: req.ExpressionData, model: req.Model, reference: req.ReferenceDataset,
-		out: req.Out, suffix: annotatedSuffix, cells: req.Cells, plan: req.Plan, noMemo: req.NoMemo,
+		out: req.Out, suffix: annotatedSuffix, cells: req.Cells, neighbors: req.Labels.Neighbors, plan: req.Plan, noMemo: req.NoMemo,
 	})
 	if err != nil {
 		return api.AnnotationResponse{}, err
@@ -67,7 +67,11 @@ const annotatedSuffix = ".annotated.h5ad"
 func (a *Agent) annotate(ctx context.Context, j job, req api.AnnotationRequest, emb *embedding, b *beats, files outputs) (api.AnnotationResponse, error) {
 	var none api.AnnotationResponse
 	cells, truth, emb, err := a.cellsOf(ctx, j, emb, b, func(cells *engine.Cells) (*engine.Truth, error) {
-		return cells.Truth(req.Cells.LabelColumn, j.types())
+		truth, err := cells.Truth(req.Cells.LabelColumn, j.types())
+		if err != nil {
+			return nil, err
+		}
+		return truth, a.checkBaseline(j, req.BaselineData, truth)
 	})
 	if err != nil {
 		return none, err

@@ -65,11 +65,8 @@ const maxInputs = 256
 
 func (in *inputs) sum(ctx context.Context, path string) (string, error) {
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrPermission) { // which another attempt would not change
-		return "", &storage.Error{Path: path, Problem: "the file cannot be read: permission denied"}
-	}
 	if err != nil {
-		return "", err
+		return "", readError(path, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -95,6 +92,15 @@ func (in *inputs) sum(ctx context.Context, path string) (string, error) {
 	}
 	in.sums[id] = sum
 	return sum, nil
+}
+
+// readError gives the error of a file that may not be read, which another attempt would
+// not change, its class.
+func readError(path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return &storage.Error{Path: path, Problem: "the file cannot be read: permission denied"}
+	}
+	return err
 }
 
 // contextReader ends with its context.

@@ -20,6 +20,7 @@ type query struct {
 	task                        string
 	data, model, reference, out string
 	cells                       api.CellOptions
+	neighbors                   int // that vote, with a reference
 	batchKey                    string
 	plan                        *api.Plan
 	suffix                      string // of the default output, with the dot
@@ -63,6 +64,9 @@ func (a *Agent) resolve(ctx context.Context, q query) (j job, err error) {
 	}
 	if j.opts = engineOptions(task, q.cells); j.ref != nil {
 		if j.opts, err = j.ref.QueryOptions(j.opts); err != nil {
+			return j, err
+		}
+		if err := j.ref.CheckNeighbors(q.neighbors); err != nil {
 			return j, err
 		}
 	}

@@ -29,7 +29,7 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 	}
 	j, err := a.resolve(ctx, query{
 		task: req.Task, data: req.ExpressionData, model: req.Model, reference: req.ReferenceDataset,
-		out: req.Out, suffix: suffixes[req.Task], cells: req.Cells, batchKey: req.BatchKey,
+		out: req.Out, suffix: suffixes[req.Task], cells: req.Cells, neighbors: req.Neighbors, batchKey: req.BatchKey,
 	})
 	if err != nil {
 		return api.Plan{}, err
@@ -47,7 +47,7 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 	if err != nil {
 		return api.Plan{}, err
 	}
-	if _, err := a.baselineData(req.BaselineData, truth); err != nil {
+	if err := a.checkBaseline(j, req.BaselineData, truth); err != nil {
 		return api.Plan{}, err
 	}
 	if req.Task == api.TaskAnnotate && req.BatchKey != "" {

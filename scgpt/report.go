@@ -89,13 +89,27 @@ func (a *Agent) baselineData(data string, truth *engine.Truth) (string, error) {
 	return path, nil
 }
 
+// baselineOptions has the baseline read as the job's cells are.
+func (a *Agent) baselineOptions(j job, truth *engine.Truth) engine.BaselineOptions {
+	return engine.BaselineOptions{TruthColumn: truth.Column, Layer: j.opts.Layer, GeneColumn: j.opts.GeneColumn, Threads: a.opts.Threads}
+}
+
+// checkBaseline finds out early what would keep a baseline from labelling the cells.
+func (a *Agent) checkBaseline(j job, data string, truth *engine.Truth) error {
+	path, err := a.baselineData(data, truth)
+	if err != nil || path == "" {
+		return err
+	}
+	return readError(path, engine.CheckBaseline(path, j.in, a.baselineOptions(j, truth)))
+}
+
 // baseline labels the cells in the simple way, nil where that is not asked for.
 func (a *Agent) baseline(ctx context.Context, j job, data string, truth *engine.Truth) (*engine.Baseline, error) {
 	path, err := a.baselineData(data, truth)
 	if err != nil || path == "" {
 		return nil, err
 	}
-	return engine.NewBaseline(ctx, path, j.in, engine.BaselineOptions{LabelColumn: truth.Column, Layer: j.opts.Layer, Threads: a.opts.Threads})
+	return engine.NewBaseline(ctx, path, j.in, a.baselineOptions(j, truth))
 }
 
 func scoreOf(b *engine.Baseline, truth *engine.Truth) (*api.Baseline, error) {

@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-ab6af24b/troupe/agent/agenttest"
 	"github.com/seed-ab6af24b/troupe/retry"
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
 )
 
@@ -59,14 +61,20 @@ func TestReportAndBaseline(t *testing.T) {
 func TestBaselineData(t *testing.T) {
 	w := newWorkplace(t)
 	unlabelled := filepath.Join(w.dir, "celltypist_sample.h5ad")
+	alien := filepath.Join(w.dir, "alien.h5ad")
+	require.NoError(t, anndata.Write(t.Context(), alien, anndata.Results{
+		ObsIndex: []string{"a"}, Obs: []anndata.NewColumn{{Name: "cell_type", Values: []string{"T"}}}, VarIndex: []string{"gene of Mars"},
+	}))
 	for name, tc := range map[string]struct {
 		data, baseline string
 		class          retry.Class
 		want           string
 	}{
-		"missing":  {w.cells, "none.h5ad", retry.FileNotFound, "none.h5ad"},
-		"outside":  {w.cells, "/etc/passwd", retry.InvalidData, "lies outside"},
-		"no truth": {unlabelled, w.cells, retry.InvalidData, "no true types to compare with"},
+		"missing":        {w.cells, "none.h5ad", retry.FileNotFound, "none.h5ad"},
+		"outside":        {w.cells, "/etc/passwd", retry.InvalidData, "lies outside"},
+		"no types":       {w.cells, unlabelled, retry.InvalidData, `obs has none of the columns "celltype", "cell_type" for the types of a reference`},
+		"no common gene": {w.cells, alien, retry.InvalidData, "no gene has the name of one in"},
+		"no truth":       {unlabelled, w.cells, retry.InvalidData, "no true types to compare with"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := do(t, w, api.PlanCells, api.PlanRequest{Task: api.TaskAnnotate, ExpressionData: tc.data, BaselineData: tc.baseline})
@@ -75,6 +83,57 @@ func TestBaselineData(t *testing.T) {
 			_, err = do(t, w, api.AnnotateCellTypes, api.AnnotationRequest{ExpressionData: tc.data, ReportOptions: api.ReportOptions{BaselineData: tc.baseline}})
 			require.ErrorContains(t, err, tc.want)
 			requireClass(t, tc.class, err)
+		})
+	}
+	w.requireFiles(t, "alien.h5ad")
+}
+
+// The baseline's types need not be in a column of the name that those of the cells
+// have.
+func TestBaselineOfAnotherColumn(t *testing.T) {
+	w := newWorkplace(t)
+	train := copyTo(t, w.dir, "pbmc68k_train.h5ad")
+	types := column(t, w.cells, "celltype")
+	data := w.withColumn(t, w.cells, "cell_type", func(i int) string { return types[i] })
+	options := api.ReportOptions{BaselineData: train, NoReport: true}
+	res := must(t, w, api.AnnotateCellTypes, api.AnnotationRequest{ExpressionData: data, Cells: api.CellOptions{LabelColumn: "cell_type"}, ReportOptions: options})
+	require.Equal(t, "cell_type", res.Truth.Column)
+	require.InDelta(t, 0.810, res.Baseline.Accuracy, 0.01)
+}
+
+// What would keep the last step from doing its work is said before the first.
+func TestRequestsAreCheckedBeforeTheWork(t *testing.T) {
+	w := newWorkplace(t)
+	labels := api.LabelOptions{Neighbors: 501}
+	noTypes := api.ReportOptions{BaselineData: w.counts}
+	for name, tc := range map[string]struct {
+		run  func(*agenttest.Environment) error
+		want string
+	}{
+		"neighbours of an analysis": {func(env *agenttest.Environment) error {
+			_, err := agenttest.Run(env, api.Analysis, api.AnalysisWorkflowRequest{ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Labels: labels})
+			return err
+		}, "the reference has only 500 cells, but 501 are to vote (neighbors): leave that out for 10, or take a larger reference"},
+		"neighbours of an annotation": {func(env *agenttest.Environment) error {
+			_, err := agenttest.Run(env, api.Annotation, api.AnnotationRequest{ExpressionData: w.cells, ReferenceDataset: "pbmc68k", Labels: labels})
+			return err
+		}, "the reference has only 500 cells, but 501 are to vote"},
+		"baseline of an analysis": {func(env *agenttest.Environment) error {
+			_, err := agenttest.Run(env, api.Analysis, api.AnalysisWorkflowRequest{ExpressionData: w.cells, ReportOptions: noTypes})
+			return err
+		}, "for the types of a reference"},
+		"baseline of an annotation": {func(env *agenttest.Environment) error {
+			_, err := agenttest.Run(env, api.Annotation, api.AnnotationRequest{ExpressionData: w.cells, ReportOptions: noTypes})
+			return err
+		}, "for the types of a reference"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := agenttest.NewEnvironment(t, w.agent)
+			labelled := agenttest.Mock(env, api.AnnotateCellTypes)
+			err := tc.run(env)
+			require.ErrorContains(t, err, tc.want)
+			requireClass(t, retry.InvalidData, err)
+			require.Empty(t, labelled.Calls())
 		})
 	}
 	w.requireFiles(t)

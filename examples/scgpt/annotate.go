@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -73,7 +74,7 @@ func (a *app) annotate(ctx context.Context, f annotateFlags) error {
 			if err != nil {
 				return err
 			}
-			if err := f.reports.checkFiles(truth); err != nil {
+			if err := f.checkFiles(opts, truth); err != nil {
 				return err
 			}
 			emb, base, err := d.embedAll(ctx, a, cells)
@@ -114,7 +115,7 @@ func (f annotateFlags) labelling(ctx context.Context, eng *engine.Engine) (opts 
 	if ref, err = reference.Open(ctx, dir); err != nil {
 		return opts, nil, err
 	}
-	if err := ref.Check(eng); err != nil {
+	if err := errors.Join(ref.Check(eng), ref.CheckNeighbors(f.labels.Neighbors)); err != nil {
 		return opts, nil, err
 	}
 	opts, err = ref.QueryOptions(opts)

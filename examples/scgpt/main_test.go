@@ -111,6 +111,7 @@ func TestFailures(t *testing.T) {
 	require.NoError(t, err)
 	unlabelled, err := sample("testdata/cells/celltypist_sample.h5ad", "")
 	require.NoError(t, err)
+	references := sampleFile(t, "references")
 	cases := []struct {
 		name  string
 		args  []string
@@ -127,6 +128,8 @@ func TestFailures(t *testing.T) {
 		{"no folder for the report", []string{"annotate", "--data", cells, "--out", out, "--report", filepath.Join(dir, "none", "r.html")}, "FileNotFoundError"},
 		{"missing baseline", []string{"annotate", "--data", cells, "--out", out, "--baseline", "none.h5ad"}, "FileNotFoundError"},
 		{"baseline without truth", []string{"annotate", "--data", unlabelled, "--out", out, "--baseline", cells}, "InvalidDataError"},
+		{"baseline without types", []string{"annotate", "--data", cells, "--out", out, "--baseline", unlabelled}, "InvalidDataError"},
+		{"more neighbours than cells", []string{"annotate", "--data", cells, "--out", out, "--references", references, "--reference", "pbmc68k", "--neighbors", "501"}, "InvalidDataError"},
 		{"unknown device", []string{"embed", "--device", "tpu", "--data", cells, "--out", out}, "Error"},
 	}
 	for _, c := range cases {

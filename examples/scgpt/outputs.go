@@ -61,31 +61,35 @@ func (f *reportFlags) check(out string) error {
 	return nil
 }
 
-// checkFiles makes sure, before any work, that the files can be written and the
-// baseline read.
-func (f *reportFlags) checkFiles(truth *engine.Truth) error {
-	if !f.none {
-		for _, path := range []string{f.report, f.csv} {
+// checkFiles makes sure, before any work, that the files can be written and the cells
+// compared with the baseline.
+func (f annotateFlags) checkFiles(opts engine.Options, truth *engine.Truth) error {
+	if !f.reports.none {
+		for _, path := range []string{f.reports.report, f.reports.csv} {
 			if _, err := outputPath(path); err != nil {
 				return err
 			}
 		}
 	}
-	if f.baseline == "" {
+	if f.reports.baseline == "" {
 		return nil
 	}
 	if truth == nil {
-		return retry.InvalidData.Errorf("--baseline is %s, but the cells have no true types to compare with: name their column with --label-column", f.baseline)
+		return retry.InvalidData.Errorf("--baseline is %s, but the cells have no true types to compare with: name their column with --label-column", f.reports.baseline)
 	}
-	_, err := os.Stat(f.baseline)
-	return err
+	return engine.CheckBaseline(f.reports.baseline, f.data, f.baselineOptions(opts, truth))
+}
+
+// baselineOptions has the baseline read as the cells are.
+func (f annotateFlags) baselineOptions(opts engine.Options, truth *engine.Truth) engine.BaselineOptions {
+	return engine.BaselineOptions{TruthColumn: truth.Column, Layer: opts.Layer, GeneColumn: opts.GeneColumn, Threads: f.threads}
 }
 
 // writeReport writes page and table, and compares with the baseline.
 func (f annotateFlags) writeReport(ctx context.Context, d direct, opts engine.Options, ref *reference.Reference, truth *engine.Truth, cells *engine.Cells, emb *engine.Embeddings, labels *engine.Labels) (baseline *api.Baseline, err error) {
 	o := engine.ReportOptions{Truth: truth, Genes: api.CommonMarkers(), Options: opts, Provenance: labelProvenance(d.eng, ref), Threads: f.threads}
 	if f.reports.baseline != "" {
-		if o.Baseline, err = engine.NewBaseline(ctx, f.reports.baseline, f.data, engine.BaselineOptions{LabelColumn: truth.Column, Layer: opts.Layer, Threads: f.threads}); err != nil {
+		if o.Baseline, err = engine.NewBaseline(ctx, f.reports.baseline, f.data, f.baselineOptions(opts, truth)); err != nil {
 			return nil, err
 		}
 		scores, err := truth.Score(o.Baseline.Labels)

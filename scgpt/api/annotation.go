@@ -38,7 +38,12 @@ func (r AnnotationRequest) Validate() error {
 type ReportOptions struct {
 	// BaselineData is the path of an .h5ad file of labelled cells, by which a
 	// simple method labels the cells too, to be compared with the true types:
-	// the nearest cells in the principal components of the expression.
+	// the nearest cells in the principal components of the expression. Their types
+	// are in the column of obs that holds the true types of the cells, else in
+	// celltype or cell_type; their genes are matched by the index of var, by
+	// Ensembl ids without versions, or by symbols (see CellOptions.GeneColumn),
+	// the index first. Data without types, or without a gene in common, is an
+	// InvalidDataError before any cell is embedded.
 	BaselineData string `json:"baseline_data,omitempty"`
 	// NoReport asks for the annotated copy alone.
 	NoReport bool `json:"no_report,omitempty"`
@@ -51,7 +56,9 @@ type LabelOptions struct {
 	// share of the neighbours that agree, and no limit with a classifier head,
 	// where it is the probability of the class. -1 means no limit with either.
 	MinConfidence float64 `json:"min_confidence,omitempty"`
-	// Neighbors is how many cells of the reference vote; 0 means 10.
+	// Neighbors is how many cells of the reference vote; 0 means 10, or all of a
+	// smaller reference. More than the reference has is an InvalidDataError before
+	// any cell is embedded: all of them would give every cell the same label.
 	Neighbors int `json:"neighbors,omitempty"`
 }
 

@@ -21,7 +21,9 @@ type PlanRequest struct {
 	NHVG       int    `json:"n_hvg,omitempty"`
 	Flavor     string `json:"flavor,omitempty"`
 	ShardCells int    `json:"shard_cells,omitempty"`
-	// BaselineData is as in [ReportOptions]; it must be there.
+	// Neighbors is as in [LabelOptions] and BaselineData as in [ReportOptions].
+	// Both are only checked.
+	Neighbors    int    `json:"neighbors,omitempty"`
 	BaselineData string `json:"baseline_data,omitempty"`
 	// Genes are as in [AnalysisWorkflowRequest] and only checked: one of those
 	// that are named has to be in the model's vocabulary.
@@ -45,7 +47,7 @@ func (r PlanRequest) Validate() error {
 	case r.ShardCells < 0:
 		return fmt.Errorf("shard_cells is %d: want 0 or more", r.ShardCells)
 	}
-	return firstError(r.Cells.Validate(), checkGenes(r.Genes))
+	return firstError(r.Cells.Validate(), LabelOptions{Neighbors: r.Neighbors}.Validate(), checkGenes(r.Genes))
 }
 
 // ShardOptions say how the cells of a workflow are cut up. The zero value is the

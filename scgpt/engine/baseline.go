@@ -11,16 +11,22 @@ import (
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
 	"github.com/seed-ab6af24b/troupe/scgpt/projection"
+	"github.com/seed-ab6af24b/troupe/scgpt/tokens"
 	"github.com/seed-ab6af24b/troupe/scgpt/tokens/hvg"
 )
 
 // BaselineOptions tune [NewBaseline]. The zero value is what scanpy's users do.
 type BaselineOptions struct {
 	// LabelColumn of obs holds the types of the reference; empty means
-	// celltype or cell_type.
+	// TruthColumn where the reference has it, else celltype or cell_type.
 	LabelColumn string
+	// TruthColumn is the column of obs with the true types of the cells.
+	TruthColumn string
 	// Layer is read instead of X, in a file that has it.
 	Layer string
+	// GeneColumn is the column of var with the symbols of the genes, as in
+	// [Options], in a file that has it.
+	GeneColumn string
 	// Components is the number of principal components, 0 means 50; there
 	// are never more than cells or genes allow.
 	Components int
@@ -50,27 +56,22 @@ type Baseline struct {
 }
 
 // NewBaseline labels the cells of a file by those of a reference. Both hold
-// counts, which are log-normalised, or log-normalised values; genes are matched
-// by their names in the index of var. It needs no model.
+// counts, which are log-normalised, or log-normalised values. It needs no model.
+//
+// Genes are matched by their names in the index of var. Where that finds fewer than
+// half of those of the smaller file, they are matched by what finds most: the index,
+// Ensembl ids in it without their versions, or the column of symbols of either file.
 //
 // Memory is that of the components of all cells, and 8 bytes for each pair of
 // genes.
 func NewBaseline(ctx context.Context, reference, cells string, opts BaselineOptions) (b *Baseline, err error) {
-	ref, err := anndata.Open(reference)
+	p, err := openPair(reference, cells, opts)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, ref.Close()) }()
-	query, err := anndata.Open(cells)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, query.Close()) }()
-	types, err := typesOf(ref, opts.LabelColumn)
-	if err != nil {
-		return nil, err
-	}
-	r, q, genes, err := shared(ctx, ref, query, opts.Layer)
+	defer func() { err = errors.Join(err, p.close()) }()
+	ref, types := p.ref, p.types
+	r, q, genes, err := p.shared(ctx, opts.Layer)
 	if err != nil {
 		return nil, err
 	}
@@ -110,15 +111,148 @@ func NewBaseline(ctx context.Context, reference, cells string, opts BaselineOpti
 	return b, nil
 }
 
-// typesOf returns the types of a reference's cells, "" where there is none.
-func typesOf(f *anndata.File, column string) ([]string, error) {
+// CheckBaseline returns the error that [NewBaseline] would return before it reads any
+// values: fs.ErrNotExist for a missing file; one of class InvalidDataError for one
+// that cannot be read, a reference without types, or files without a gene in common.
+func CheckBaseline(reference, cells string, opts BaselineOptions) error {
+	p, err := openPair(reference, cells, opts)
+	if err != nil {
+		return err
+	}
+	_, err1 := valuesOf(p.ref, opts.Layer)
+	_, err2 := valuesOf(p.query, opts.Layer)
+	return errors.Join(err1, err2, p.close())
+}
+
+// pair are the two files of a baseline.
+type pair struct {
+	ref, query *anndata.File
+	// types are those of the reference's cells.
+	types []string
+	// refNames and queryNames are the names that genes are matched by.
+	refNames, queryNames []string
+}
+
+func openPair(reference, cells string, opts BaselineOptions) (_ *pair, err error) {
+	p := &pair{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.ref, err = anndata.Open(reference); err != nil {
+		return nil, err
+	}
+	if p.query, err = anndata.Open(cells); err != nil {
+		return nil, err
+	}
+	if p.types, err = typesOf(p.ref, opts.LabelColumn, opts.TruthColumn); err != nil {
+		return nil, err
+	}
+	return p, p.matchNames(opts.GeneColumn)
+}
+
+func (p *pair) close() error {
+	var errs []error
+	for _, f := range []*anndata.File{p.query, p.ref} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// matchNames finds the names by which the genes of the files are matched.
+func (p *pair) matchNames(column string) error {
+	ref, err := geneNames(p.ref, column)
+	if err != nil {
+		return err
+	}
+	query, err := geneNames(p.query, column)
+	if err != nil {
+		return err
+	}
+	most := 0
+	for i, r := range ref {
+		for j, q := range query {
+			n := common(r, q)
+			if n > most {
+				most, p.refNames, p.queryNames = n, r, q
+			}
+			if i+j == 0 && n > 0 && 2*n >= min(len(r), len(q)) {
+				return nil
+			}
+		}
+	}
+	if most == 0 {
+		return &Error{p.query.Path(), fmt.Sprintf("no gene has the name of one in %s, neither in the index of var nor in a column of symbols (%s): "+
+			"name the column that both have in gene_column, or take cells of the same species", p.ref.Path(), quote.List(symbolColumns))}
+	}
+	return nil
+}
+
+// geneNames returns the names that the genes of a file have: those of the index, the
+// same without versions of Ensembl ids if there are any, and those of a column of
+// symbols: the one asked for, else a usual one.
+func geneNames(f *anndata.File, column string) ([][]string, error) {
+	v := f.Var()
+	index, err := v.Index()
+	if err != nil {
+		return nil, err
+	}
+	names := [][]string{index}
+	bare := slices.Clone(index)
+	for i, name := range bare {
+		if id, ok := tokens.EnsemblID(name); ok {
+			bare[i] = id
+		}
+	}
+	if !slices.Equal(bare, index) {
+		names = append(names, bare)
+	}
+	if i := slices.IndexFunc(symbolColumns, v.Has); !v.Has(column) && i >= 0 {
+		column = symbolColumns[i]
+	}
+	if v.Has(column) {
+		c, err := v.Column(column)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, c.Strings())
+	}
+	return names, nil
+}
+
+// common counts the names that two lists have in common; "" is none.
+func common(a, b []string) int {
+	there := map[string]bool{}
+	for _, n := range b {
+		there[n] = n != ""
+	}
+	count := 0
+	for _, n := range a {
+		if there[n] {
+			count++
+			there[n] = false
+		}
+	}
+	return count
+}
+
+// typesOf returns the types of a reference's cells, "" where there is none. Without a
+// column it takes the first one, or a usual one.
+func typesOf(f *anndata.File, column, first string) ([]string, error) {
 	obs := f.Obs()
 	if column == "" {
-		i := slices.IndexFunc(truthColumns, obs.Has)
-		if i < 0 {
-			return nil, &Error{f.Path(), fmt.Sprintf("obs has none of the columns %s for the types of a reference; it has %s", quote.List(truthColumns), quote.List(obs.Columns()))}
+		usual := slices.DeleteFunc(slices.Clone(truthColumns), func(c string) bool { return c == first })
+		if first != "" {
+			usual = slices.Insert(usual, 0, first)
 		}
-		column = truthColumns[i]
+		i := slices.IndexFunc(usual, obs.Has)
+		if i < 0 {
+			return nil, &Error{f.Path(), fmt.Sprintf("obs has none of the columns %s for the types of a reference; it has %s", quote.List(usual), quote.List(obs.Columns()))}
+		}
+		column = usual[i]
 	}
 	if !obs.Has(column) {
 		return nil, &Error{f.Path(), fmt.Sprintf("obs has no column %q; it has %s", column, quote.List(obs.Columns()))}
@@ -157,45 +291,39 @@ type chosenGenes struct {
 	genes int
 }
 
-// shared returns readers of the genes that two files have in common, in the
-// order of the first, and their names.
-func shared(ctx context.Context, a, b *anndata.File, layer string) (of, in *chosenGenes, names []string, err error) {
-	aNames, err := a.Var().Index()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	bNames, err := b.Var().Index()
-	if err != nil {
-		return nil, nil, nil, err
-	}
+// shared returns readers of the genes that the files have in common, in the order of
+// the reference, and their names there.
+func (p *pair) shared(ctx context.Context, layer string) (of, in *chosenGenes, names []string, err error) {
 	there := map[string]bool{}
-	for _, n := range bNames {
-		there[n] = true
+	for _, n := range p.queryNames {
+		there[n] = n != ""
 	}
 	numbers := map[string]int32{}
-	for _, n := range aNames {
+	for _, n := range p.refNames {
 		if _, twice := numbers[n]; there[n] && !twice {
 			numbers[n] = int32(len(names))
 			names = append(names, n)
 		}
 	}
-	if len(names) == 0 {
-		return nil, nil, nil, &Error{b.Path(), fmt.Sprintf("no gene has the name of one in %s: are the names in var's index, and of the same kind?", a.Path())}
-	}
-	if of, err = newChosenGenes(ctx, a, layer, aNames, numbers); err != nil {
+	if of, err = newChosenGenes(ctx, p.ref, layer, p.refNames, numbers); err != nil {
 		return nil, nil, nil, err
 	}
-	in, err = newChosenGenes(ctx, b, layer, bNames, numbers)
+	in, err = newChosenGenes(ctx, p.query, layer, p.queryNames, numbers)
 	return of, in, names, err
+}
+
+// valuesOf opens the layer of a file that has it, else X.
+func valuesOf(f *anndata.File, layer string) (*anndata.Matrix, error) {
+	if !slices.Contains(f.Layers(), layer) {
+		layer = ""
+	}
+	return expression(f, layer)
 }
 
 // newChosenGenes reads the genes that have a number; of several columns of one
 // name the first.
 func newChosenGenes(ctx context.Context, f *anndata.File, layer string, names []string, numbers map[string]int32) (*chosenGenes, error) {
-	if !slices.Contains(f.Layers(), layer) {
-		layer = ""
-	}
-	m, err := expression(f, layer)
+	m, err := valuesOf(f, layer)
 	if err != nil {
 		return nil, err
 	}

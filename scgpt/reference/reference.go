@@ -125,13 +125,24 @@ const (
 // LabelOptions tune [Reference.Label].
 type LabelOptions struct {
 	// Neighbors is how many reference cells vote; 0 means
-	// [DefaultNeighbors], or all where there are fewer.
+	// [DefaultNeighbors], or all where there are fewer. More than there are is an
+	// *[Error].
 	Neighbors int
 	// MinConfidence is the share of them that must agree: below it, a cell is
 	// [neighbors.Unassigned]. 0 means [DefaultMinConfidence], -1 no limit.
 	MinConfidence float64
 	// Threads as in [neighbors.Options].
 	Threads int
+}
+
+// CheckNeighbors returns an *[Error] unless the reference has as many cells as are to
+// vote. Fewer would give every cell the label of the largest type, and a confidence
+// that means something else than was asked for.
+func (r *Reference) CheckNeighbors(n int) error {
+	if n <= r.Cells {
+		return nil
+	}
+	return &Error{r.dir, fmt.Sprintf("the reference has only %d cells, but %d are to vote (neighbors): leave that out for %d, or take a larger reference", r.Cells, n, min(DefaultNeighbors, r.Cells))}
 }
 
 // Label transfers labels to embedded cells, which must come from the reference's
@@ -142,6 +153,9 @@ func (r *Reference) Label(ctx context.Context, emb *engine.Embeddings, o LabelOp
 	n := emb.To - emb.From
 	if emb.Dim != r.Dim {
 		return nil, &Error{r.dir, fmt.Sprintf("%d values per cell, but the cells have %d", r.Dim, emb.Dim)}
+	}
+	if err := r.CheckNeighbors(o.Neighbors); err != nil {
+		return nil, err
 	}
 	if o.Neighbors == 0 {
 		o.Neighbors = min(DefaultNeighbors, r.Cells)

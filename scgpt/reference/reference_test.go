@@ -115,7 +115,7 @@ func TestBuildAndLabel(t *testing.T) {
 	require.NotContains(t, lax.Types, neighbors.Unassigned)
 	require.Less(t, slices.Min(lax.Confidence), float32(reference.DefaultMinConfidence), "no cell is below the default")
 	_, err = r.Label(t.Context(), emb, reference.LabelOptions{Neighbors: 501})
-	require.ErrorContains(t, err, "only 500 references")
+	require.ErrorContains(t, err, "the reference has only 500 cells, but 501 are to vote (neighbors)")
 	_, err = r.Label(t.Context(), &engine.Embeddings{Dim: 3}, reference.LabelOptions{})
 	require.ErrorContains(t, err, "64 values per cell, but the cells have 3")
 }

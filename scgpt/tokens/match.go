@@ -115,7 +115,7 @@ func Match(genes []string, vocab Vocabulary, o MatchOptions) (*GeneMap, error) {
 			if len(r.Unmatched) < maxListed {
 				r.Unmatched = append(r.Unmatched, name)
 			}
-			if _, ok := ensembl(name); ok {
+			if _, ok := EnsemblID(name); ok {
 				r.EnsemblIDs++
 			} else if _, ok := m.id(strings.ToUpper(name)); ok {
 				r.OtherCase++
@@ -201,7 +201,7 @@ func (m matcher) find(column int, name string) (id int32, token string, how int)
 		names = append(names, symbol)
 	}
 	for _, n := range names {
-		bare, ok := ensembl(n)
+		bare, ok := EnsemblID(n)
 		if !ok {
 			continue
 		}
@@ -216,10 +216,10 @@ func (m matcher) find(column int, name string) (id int32, token string, how int)
 	return 0, "", notFound
 }
 
-// ensembl returns an Ensembl gene id without its version (ENSG00000141510.16 →
+// EnsemblID returns an Ensembl gene id without its version (ENSG00000141510.16 →
 // ENSG00000141510; a suffix as in ….16_PAR_Y goes with it), and whether name is
 // one. Symbols with a dot, of clones say (AC012345.1), are none.
-func ensembl(name string) (string, bool) {
+func EnsemblID(name string) (string, bool) {
 	rest, ok := strings.CutPrefix(name, "ENS")
 	if !ok {
 		return "", false
