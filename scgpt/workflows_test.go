@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +40,60 @@ func TestConformance(t *testing.T) {
 // (TROUPE_RECORD=1 go test ./integration -run TestRecord) and keep the old ones.
 func TestReplay(t *testing.T) {
 	agenttest.Replay(t, testdata+"/histories", scgpt.New(scgpt.Options{}))
+}
+
+// An analysis that failed for its clusters, when it still did, fails on replay. Its
+// history is that of one with everything, cut where the clusters come and ended as
+// that of a missing file.
+func TestReplayOfFailedClusters(t *testing.T) {
+	read := func(name string) []map[string]any {
+		text, err := os.ReadFile(filepath.Join(testdata, "histories", "scgpt", "ScGPTAnalysisWorkflow-"+name+".json"))
+		require.NoError(t, err)
+		var history struct{ Events []map[string]any }
+		require.NoError(t, json.Unmarshal(text, &history))
+		return history.Events
+	}
+	attributes := func(e map[string]any) map[string]any {
+		for key, v := range e {
+			if strings.HasSuffix(key, "Attributes") {
+				return v.(map[string]any)
+			}
+		}
+		return nil
+	}
+	all, missing := read("everything"), read("missing_file")
+	ofType := func(events []map[string]any, kind string) int {
+		return slices.IndexFunc(events, func(e map[string]any) bool { return e["eventType"] == "EVENT_TYPE_"+kind })
+	}
+	scheduled := func(activity string) int {
+		return slices.IndexFunc(all, func(e map[string]any) bool {
+			named, ok := attributes(e)["activityType"].(map[string]any)
+			return ok && named["name"] == activity
+		})
+	}
+	clusters, discard := scheduled("cluster_cells"), scheduled("discard_shards")
+	failed := missing[ofType(missing, "ACTIVITY_TASK_FAILED")]
+	attributes(failed)["scheduledEventId"], attributes(failed)["startedEventId"] = strconv.Itoa(clusters+1), strconv.Itoa(clusters+2)
+	ended := missing[ofType(missing, "WORKFLOW_EXECUTION_FAILED")]
+	attributes(ended)["workflowTaskCompletedEventId"] = all[len(all)-2]["eventId"]
+	// Scheduled and started; failed; the workflow task after it; shards discarded.
+	events := slices.Concat(all[:clusters+2], []map[string]any{failed}, all[clusters+3:clusters+6], all[discard:len(all)-1], []map[string]any{ended})
+	// The events after the cut have other numbers, and other events are spoken of.
+	moved := discard - (clusters + 6)
+	for i, e := range events {
+		e["eventId"] = strconv.Itoa(i + 1)
+		for _, key := range []string{"scheduledEventId", "startedEventId", "workflowTaskCompletedEventId", "activityId"} {
+			if n, err := strconv.Atoi(fmt.Sprint(attributes(e)[key])); err == nil && n >= discard {
+				attributes(e)[key] = strconv.Itoa(n - moved)
+			}
+		}
+	}
+	dir := t.TempDir()
+	text, err := json.Marshal(map[string]any{"events": events})
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "scgpt"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "scgpt", "ScGPTAnalysisWorkflow-failed_clusters.json"), text, 0o644))
+	agenttest.Replay(t, dir, scgpt.New(scgpt.Options{}))
 }
 
 // unsure is a request that leaves all cells without a label.
