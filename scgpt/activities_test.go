@@ -279,15 +279,15 @@ func TestIntegrateBatches(t *testing.T) {
 	require.Equal(t, 64, res.Dim)
 	for name, m := range map[string]api.IntegrationMetrics{"before": res.Before, "after": res.After} {
 		require.Equal(t, 200, m.Cells, name)
-		require.Greater(t, m.BatchASW, 0.0, name)
-		require.LessOrEqual(t, m.BatchASW, 1.0, name)
-		require.InDelta(t, (m.BatchASW+m.GraphConnectivity)/2, m.AvgBATCH, 1e-12, name)
+		require.Greater(t, *m.BatchASW, 0.0, name)
+		require.LessOrEqual(t, *m.BatchASW, 1.0, name)
+		require.InDelta(t, (*m.BatchASW+*m.GraphConnectivity)/2, *m.AvgBATCH, 1e-12, name)
 		require.NotNil(t, m.Labels, name)
 		require.Equal(t, "celltype", m.Labels.Column, name)
 		require.InDelta(t, (m.Labels.NMI+m.Labels.ARI+m.Labels.ASW)/3, m.Labels.AvgBIO, 1e-12, name)
 	}
 	// Every second cell is of the other batch: before, they are mixed.
-	require.Greater(t, res.Before.BatchASW, 0.9)
+	require.Greater(t, *res.Before.BatchASW, 0.9)
 	require.Equal(t, []int{200, 64}, shape(t, res.Out, "X_scGPT"))
 	require.True(t, must(t, w, api.IntegrateBatches, req).FromMemo)
 
@@ -304,6 +304,39 @@ func TestIntegrateBatches(t *testing.T) {
 	_, err := do(t, w, api.IntegrateBatches, api.BatchIntegrationRequest{ExpressionData: one, BatchKey: "same"})
 	require.ErrorContains(t, err, "there is nothing to integrate")
 	requireClass(t, retry.InvalidData, err)
+	_, err = do(t, w, api.PlanCells, api.PlanRequest{Task: api.TaskIntegrate, ExpressionData: one, BatchKey: "same"})
+	require.ErrorContains(t, err, "there is nothing to integrate", "before shards are embedded")
+	requireClass(t, retry.InvalidData, err)
+}
+
+// What cannot be measured does not keep a file from being written.
+func TestIntegrateUnmeasured(t *testing.T) {
+	w := newWorkplace(t)
+	batches := w.withColumn(t, w.counts, "donor", func(i int) string { return []string{"a", "b"}[i%2] })
+	data := w.withColumn(t, batches, "cell_type", func(int) string { return "" })
+	res := must(t, w, api.IntegrateBatches, api.BatchIntegrationRequest{ExpressionData: data, BatchKey: "donor", NHVG: 50})
+	require.Equal(t, []string{"how well types keep apart cannot be measured: 0 cells have a type, want at least 3"}, res.Warnings)
+	require.Equal(t, 559, res.After.Cells)
+	require.NotNil(t, res.After.AvgBATCH)
+	require.Nil(t, res.After.Labels)
+	require.Equal(t, []int{559, 64}, shape(t, res.Out, "X_scGPT"))
+
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"features.tsv": "E1\tCD3D\tGene Expression\nE2\tLYZ\tGene Expression\n",
+		"barcodes.tsv": "A-1\nB-1\nC-1\n",
+		"matrix.mtx":   "%%MatrixMarket matrix coordinate integer general\n2 3 4\n1 1 5\n2 1 3\n1 2 7\n2 3 4\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+	}
+	alone := w.withColumn(t, folder, "alone", func(i int) string { return fmt.Sprint(i) })
+	res = must(t, w, api.IntegrateBatches, api.BatchIntegrationRequest{ExpressionData: alone, BatchKey: "alone", NHVG: 2})
+	require.Equal(t, api.IntegrationMetrics{}, res.Before)
+	require.Equal(t, api.IntegrationMetrics{}, res.After)
+	require.Equal(t, []string{
+		"how batches mix cannot be measured: batches: no type has cells of two batches, and more cells than batches, so mixing cannot be judged",
+	}, res.Warnings)
+	require.Equal(t, []int{3, 64}, shape(t, res.Out, "X_scGPT"))
 }
 
 // A request that was met before is met from memory, or by another worker from the

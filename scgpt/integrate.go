@@ -124,10 +124,7 @@ func (a *Agent) integrate(ctx context.Context, j job, req api.BatchIntegrationRe
 func (a *Agent) integrated(ctx context.Context, j job, req api.BatchIntegrationRequest, emb *embedding, b *beats) (_ *engine.Cells, choice *engine.GeneChoice, _ *embedding, err error) {
 	var cells *engine.Cells
 	open := func() error {
-		if cells, choice, err = j.eng.OpenIntegration(ctx, j.in, j.opts, chooseOptions(req.NHVG, req.Flavor)); err != nil {
-			return err
-		}
-		err = severalBatches(j, cells, j.opts.BatchKey)
+		cells, choice, err = j.eng.OpenIntegration(ctx, j.in, j.opts, chooseOptions(req.NHVG, req.Flavor))
 		return err
 	}
 	defer func() {
@@ -153,14 +150,6 @@ func (a *Agent) integrated(ctx context.Context, j job, req api.BatchIntegrationR
 	return cells, choice, emb, err
 }
 
-// severalBatches makes sure that there is something to integrate.
-func severalBatches(j job, cells *engine.Cells, batchKey string) error {
-	if names := cells.Batches().Names; len(names) < 2 {
-		return retry.InvalidData.Errorf("%s: obs[%q] has one batch, %q: there is nothing to integrate", j.data, batchKey, names)
-	}
-	return nil
-}
-
 func (a *Agent) measure(ctx context.Context, x neighbors.Matrix, batches []string, truth *engine.Truth) (api.IntegrationMetrics, []string, error) {
 	var types []string
 	if truth != nil {
@@ -170,8 +159,9 @@ func (a *Agent) measure(ctx context.Context, x neighbors.Matrix, batches []strin
 	if err != nil {
 		return api.IntegrationMetrics{}, nil, err
 	}
-	res := api.IntegrationMetrics{
-		Cells: m.Cells, BatchASW: m.Batch.ASW, GraphConnectivity: m.Batch.Connectivity, AvgBATCH: m.Batch.Avg,
+	res := api.IntegrationMetrics{Cells: m.Cells}
+	if b := m.Batch; b != nil {
+		res.BatchASW, res.GraphConnectivity, res.AvgBATCH = &b.ASW, &b.Connectivity, &b.Avg
 	}
 	if m.Types != nil {
 		res.Labels = &api.LabelMetrics{Column: truth.Column, NMI: m.Types.NMI, ARI: m.Types.ARI, ASW: m.Types.ASW, AvgBIO: m.Types.Avg}

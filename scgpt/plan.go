@@ -43,6 +43,11 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 		return api.Plan{}, err
 	}
 	defer cells.Close()
+	if req.Task == api.TaskIntegrate {
+		if err := cells.CheckBatches(); err != nil {
+			return api.Plan{}, err
+		}
+	}
 	truth, err := cells.Truth(req.Cells.LabelColumn, j.types())
 	if err != nil {
 		return api.Plan{}, err
@@ -126,7 +131,7 @@ func canIntegrate(ctx context.Context, j job, req api.PlanRequest) error {
 		return err
 	}
 	defer cells.Close()
-	if err := severalBatches(j, cells, req.BatchKey); err != nil {
+	if err := cells.CheckBatches(); err != nil {
 		return err
 	}
 	if req.Flavor != "" { // one that is not chosen by the values may not be for them

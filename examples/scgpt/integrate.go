@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -115,11 +116,17 @@ func (r *integrateResult) measure(ctx context.Context, cells *engine.Cells, emb 
 		if err != nil {
 			return err
 		}
-		*m.into = api.IntegrationMetrics{
-			Cells: mixing.Cells, BatchASW: mixing.Batch.ASW, GraphConnectivity: mixing.Batch.Connectivity, AvgBATCH: mixing.Batch.Avg,
+		*m.into = api.IntegrationMetrics{Cells: mixing.Cells}
+		if b := mixing.Batch; b != nil {
+			m.into.BatchASW, m.into.GraphConnectivity, m.into.AvgBATCH = &b.ASW, &b.Connectivity, &b.Avg
 		}
 		if b := mixing.Types; b != nil {
 			m.into.Labels = &api.LabelMetrics{Column: column, NMI: b.NMI, ARI: b.ARI, ASW: b.ASW, AvgBIO: b.Avg}
+		}
+		for _, w := range mixing.Warnings {
+			if !slices.Contains(r.Warnings, w) {
+				r.Warnings = append(r.Warnings, w)
+			}
 		}
 	}
 	return nil
@@ -128,17 +135,23 @@ func (r *integrateResult) measure(ctx context.Context, cells *engine.Cells, emb 
 // printIntegration prints an integration for a person.
 func (a *app) printIntegration(r api.BatchIntegrationResponse) {
 	fmt.Fprintf(a.stdout, "\nIntegration by obs[%q]     before (PCA)     after (scGPT)\n", r.BatchKey)
-	row := func(name string, before, after float64) {
-		fmt.Fprintf(a.stdout, "%-28s%12.3f%18.3f\n", name, before, after)
+	number := func(v *float64) string {
+		if v == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%.3f", *v)
+	}
+	row := func(name string, before, after *float64) {
+		fmt.Fprintf(a.stdout, "%-28s%12s%18s\n", name, number(before), number(after))
 	}
 	row("batches mix (AvgBATCH)", r.Before.AvgBATCH, r.After.AvgBATCH)
 	row("  silhouette of batches", r.Before.BatchASW, r.After.BatchASW)
 	row("  graph connectivity", r.Before.GraphConnectivity, r.After.GraphConnectivity)
 	if b, f := r.Before.Labels, r.After.Labels; b != nil && f != nil {
-		row("types keep apart (AvgBIO)", b.AvgBIO, f.AvgBIO)
-		row("  NMI", b.NMI, f.NMI)
-		row("  ARI", b.ARI, f.ARI)
-		row("  silhouette of types", b.ASW, f.ASW)
+		row("types keep apart (AvgBIO)", &b.AvgBIO, &f.AvgBIO)
+		row("  NMI", &b.NMI, &f.NMI)
+		row("  ARI", &b.ARI, &f.ARI)
+		row("  silhouette of types", &b.ASW, &f.ASW)
 	}
 	how := "all batches alike: the model has no batch norm or label for them"
 	if r.Domains {

@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -183,4 +186,31 @@ func TestAnnotateWithoutTemporal(t *testing.T) {
 	code, stdout, _ = try(t, "embed", "--model", filepath.Dir(filepath.Dir(cells))+"/models/tiny_scgpt_dsbn", "--data", cells, "--out", out)
 	require.Zero(t, code)
 	require.Contains(t, stdout, "200 cells")
+}
+
+// What an integration warns of, and what it refuses, is what the agent does.
+func TestIntegrateWithoutTemporal(t *testing.T) {
+	with := func(column string, values ...string) string {
+		f, err := anndata.Open(tenX(t, "integer", "4 3 4", "1 1 5\n2 1 3\n1 2 7\n2 3 4\n"))
+		require.NoError(t, err)
+		path := filepath.Join(t.TempDir(), "cells.h5ad")
+		err = anndata.Copy(t.Context(), f, path, anndata.Additions{Obs: []anndata.NewColumn{{Name: column, Values: values}}})
+		require.NoError(t, errors.Join(err, f.Close()))
+		return path
+	}
+	out := filepath.Join(t.TempDir(), "out.h5ad")
+	data := with("batch", "a", "b", "c")
+	got := succeed[integrateResult](t, "integrate", "--data", data, "--out", out, "--n-hvg", "2")
+	const warning = "how batches mix cannot be measured: batches: no type has cells of two batches, and more cells than batches, so mixing cannot be judged"
+	require.Equal(t, []string{warning}, got.Warnings)
+	require.Nil(t, got.After.AvgBATCH)
+	require.FileExists(t, out)
+	code, stdout, stderr := try(t, "integrate", "--data", data, "--out", out, "--n-hvg", "2")
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `batches mix \(AvgBATCH\) +- +-\n`, stdout)
+	require.Contains(t, stdout, "Note            "+warning)
+
+	code, _, stderr = try(t, "integrate", "--data", with("batch", "a", "a", "a"), "--out", out)
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, `obs["batch"] has one batch, ["a"]: there is nothing to integrate`)
 }

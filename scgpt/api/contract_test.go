@@ -59,7 +59,7 @@ func TestContract(t *testing.T) {
 
 // fill sets every exported field to something that is not its zero value.
 func fill(v reflect.Value, depth int) {
-	if depth > 6 {
+	if depth > 8 {
 		return
 	}
 	switch v.Kind() {

@@ -93,19 +93,21 @@ type BatchIntegrationResponse struct {
 
 // IntegrationMetrics say how well an embedding mixes batches and keeps cell types
 // apart, with the scores of scib: all between 0 and 1 (ARI may be below), where 1
-// is best.
+// is best. What the cells do not allow to be measured is nil, absent in JSON, and
+// the response's warnings say why.
 type IntegrationMetrics struct {
-	// Cells counts the cells that were measured: all, or as many spread
-	// evenly over the file.
+	// Cells counts the cells that the batches were measured on: all, or those
+	// with a type, or as many of them spread evenly over the file, with some of
+	// every batch.
 	Cells int `json:"cells"`
 	// BatchASW is 1 - |silhouette width of the batches|, within each cell type
 	// where there are types and over all cells otherwise.
-	BatchASW float64 `json:"batch_asw"`
+	BatchASW *float64 `json:"batch_asw,omitempty"`
 	// GraphConnectivity is how far the cells of a type hang together in the
 	// graph of neighbours; of all cells where there are no types.
-	GraphConnectivity float64 `json:"graph_connectivity"`
+	GraphConnectivity *float64 `json:"graph_connectivity,omitempty"`
 	// AvgBATCH is the mean of both.
-	AvgBATCH float64 `json:"avg_batch"`
+	AvgBATCH *float64 `json:"avg_batch,omitempty"`
 	// Labels is there when the file carries cell types.
 	Labels *LabelMetrics `json:"labels,omitempty"`
 }

@@ -13,6 +13,8 @@ import (
 // each takes: domain-specific batch norms and batch labels, learnt for the
 // batches that the model was fine-tuned on.
 type Batches struct {
+	// Key is the column of obs.
+	Key string
 	// Names are sorted, Domains has the domain of each. Domains is nil for a
 	// model without any, which treats all batches alike.
 	Names   []string
@@ -51,7 +53,7 @@ func readBatches(f *anndata.File, column string, named []string, domains int) (*
 	if err != nil {
 		return nil, err
 	}
-	b := &Batches{}
+	b := &Batches{Key: column}
 	number := map[string]int32{}
 	cells := col.Strings()
 	for i, name := range cells {

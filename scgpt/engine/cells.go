@@ -68,18 +68,25 @@ func (e *Engine) Open(path string, opts Options) (_ *Cells, err error) {
 
 // OpenIntegration is [Engine.Open] for the task Integrate, after which the cells
 // can be embedded: where the options do not give the genes, it chooses them. The
-// choice is nil where they do.
+// choice is nil where they do. There must be something to integrate: see
+// [Cells.CheckBatches].
 func (e *Engine) OpenIntegration(ctx context.Context, path string, opts Options, choose ChooseOptions) (_ *Cells, _ *GeneChoice, err error) {
 	opts.Task = Integrate
 	c, err := e.Open(path, opts)
-	if err != nil || opts.Genes != "" {
-		return c, nil, err
+	if err != nil {
+		return nil, nil, err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
 		}
 	}()
+	if err := c.CheckBatches(); err != nil {
+		return nil, nil, err
+	}
+	if opts.Genes != "" {
+		return c, nil, nil
+	}
 	choice, err := c.ChooseGenes(ctx, choose)
 	if err != nil {
 		return nil, nil, err
@@ -219,6 +226,14 @@ func (c *Cells) GeneMatch() tokens.Report { return c.known.Report }
 // Batches returns the batches of the cells, nil where [Options.BatchKey] names
 // no column. The caller must not change them.
 func (c *Cells) Batches() *Batches { return c.batches }
+
+// CheckBatches returns an [*Error] unless the cells are of two batches or more.
+func (c *Cells) CheckBatches() error {
+	if b := c.batches; b != nil && len(b.Names) < 2 {
+		return &Error{c.file.Path(), fmt.Sprintf("obs[%q] has one batch, %q: there is nothing to integrate", b.Key, b.Names)}
+	}
+	return nil
+}
 
 // sampleCells is how many cells MeanTokens reads.
 const sampleCells = 64
