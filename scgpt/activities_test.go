@@ -309,6 +309,53 @@ func TestIntegrateBatches(t *testing.T) {
 	requireClass(t, retry.InvalidData, err)
 }
 
+// writeFolder writes a folder as 10x Genomics does, of the genes CD3D and LYZ.
+func writeFolder(t *testing.T, field string, cells int, entries string) string {
+	t.Helper()
+	folder := t.TempDir()
+	var barcodes strings.Builder
+	for i := range cells {
+		fmt.Fprintf(&barcodes, "%d-1\n", i)
+	}
+	for name, text := range map[string]string{
+		"features.tsv": "E1\tCD3D\tGene Expression\nE2\tLYZ\tGene Expression\n",
+		"barcodes.tsv": barcodes.String(),
+		"matrix.mtx":   fmt.Sprintf("%%%%MatrixMarket matrix coordinate %s general\n2 %d %d\n%s", field, cells, strings.Count(entries, "\n"), entries),
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+	}
+	return folder
+}
+
+// Counts that are not whole are told wherever a result rests on them.
+func TestCorrectedCounts(t *testing.T) {
+	w := newWorkplace(t)
+	var entries strings.Builder
+	for i := range 24 {
+		fmt.Fprintf(&entries, "1 %d %d.5\n2 %d %d\n", i+1, 1+i%5, i+1, 30+i)
+	}
+	data := w.withColumn(t, writeFolder(t, "real", 24, entries.String()), "batch", func(i int) string { return []string{"a", "b"}[i%2] })
+	const warning = "the values of X are not all whole, but some are above 30, which logarithms do not reach"
+	has := func(warnings []string) {
+		t.Helper()
+		require.Len(t, warnings, 1)
+		require.Contains(t, warnings[0], warning)
+	}
+	res := must(t, w, api.AnnotateCellTypes, api.AnnotationRequest{ExpressionData: data, Labels: api.LabelOptions{MinConfidence: 1}})
+	has(res.Warnings)
+	page, err := os.ReadFile(res.Report)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "T"+warning[1:])
+	require.Equal(t, 24, res.UnassignedCells)
+	clusters := must(t, w, api.ClusterCells, api.ClusterRequest{Annotated: res.Out, MinCells: 2})
+	require.NotEmpty(t, clusters.Clusters)
+	has(clusters.Warnings)
+	has(must(t, w, api.IntegrateBatches, api.BatchIntegrationRequest{ExpressionData: data, NHVG: 2}).Warnings)
+
+	noReport := api.AnnotationRequest{ExpressionData: data, ReportOptions: api.ReportOptions{NoReport: true}}
+	require.Empty(t, must(t, w, api.AnnotateCellTypes, noReport).Warnings, "labels do not depend on amounts")
+}
+
 // What cannot be measured does not keep a file from being written.
 func TestIntegrateUnmeasured(t *testing.T) {
 	w := newWorkplace(t)
@@ -321,15 +368,7 @@ func TestIntegrateUnmeasured(t *testing.T) {
 	require.Nil(t, res.After.Labels)
 	require.Equal(t, []int{559, 64}, shape(t, res.Out, "X_scGPT"))
 
-	folder := t.TempDir()
-	for name, text := range map[string]string{
-		"features.tsv": "E1\tCD3D\tGene Expression\nE2\tLYZ\tGene Expression\n",
-		"barcodes.tsv": "A-1\nB-1\nC-1\n",
-		"matrix.mtx":   "%%MatrixMarket matrix coordinate integer general\n2 3 4\n1 1 5\n2 1 3\n1 2 7\n2 3 4\n",
-	} {
-		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
-	}
-	alone := w.withColumn(t, folder, "alone", func(i int) string { return fmt.Sprint(i) })
+	alone := w.withColumn(t, writeFolder(t, "integer", 3, "1 1 5\n2 1 3\n1 2 7\n2 3 4\n"), "alone", func(i int) string { return fmt.Sprint(i) })
 	res = must(t, w, api.IntegrateBatches, api.BatchIntegrationRequest{ExpressionData: alone, BatchKey: "alone", NHVG: 2})
 	require.Equal(t, api.IntegrationMetrics{}, res.Before)
 	require.Equal(t, api.IntegrationMetrics{}, res.After)

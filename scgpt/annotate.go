@@ -115,6 +115,7 @@ func (a *Agent) annotate(ctx context.Context, j job, req api.AnnotationRequest, 
 	if files.report != "" {
 		err = a.writeReport(ctx, j, req, b, files, described{cells, emb, labels, truth, baseline})
 	}
+	res.Warnings = cells.Warnings(baseline)
 	return res, err
 }
 

@@ -36,7 +36,7 @@ func (a *Agent) clusterCells(ctx context.Context, req api.ClusterRequest) (api.C
 	if err != nil {
 		return api.ClusterResponse{}, err
 	}
-	res := api.ClusterResponse{UnassignedCells: c.Unassigned, Clusters: []api.Cluster{}}
+	res := api.ClusterResponse{UnassignedCells: c.Unassigned, Clusters: []api.Cluster{}, Warnings: c.Warnings}
 	for i, n := range c.Cells {
 		res.Clusters = append(res.Clusters, api.Cluster{ID: fmt.Sprintf("u%d", i), Cells: n, Genes: c.Genes[i]})
 	}
@@ -163,7 +163,7 @@ func (r *cellRun) nameClusters(ctx workflow.Context, req api.AnalysisWorkflowReq
 		res := &api.ClusterNames{UnassignedCells: annotation.UnassignedCells, Clusters: []api.Cluster{}}
 		return withProblem(ctx, res, "the cells without a label were not clustered", err)
 	}
-	res := &api.ClusterNames{UnassignedCells: found.UnassignedCells, Clusters: found.Clusters, Assignments: found.Assignments}
+	res := &api.ClusterNames{UnassignedCells: found.UnassignedCells, Clusters: found.Clusters, Assignments: found.Assignments, Warnings: found.Warnings}
 	naming := fooapi.NameClustersRequest{Tissue: req.Tissue}
 	for _, c := range found.Clusters {
 		if len(c.Genes) > 0 {

@@ -23,6 +23,7 @@ type annotateResult struct {
 	Baseline        *api.Baseline  `json:"baseline,omitempty"`
 	Report          string         `json:"report,omitempty"`
 	CSV             string         `json:"csv,omitempty"`
+	Warnings        []string       `json:"warnings,omitempty"`
 }
 
 // annotateFlags are the flags of annotate.
@@ -88,12 +89,12 @@ func (a *app) annotate(ctx context.Context, f annotateFlags) error {
 			if err := cells.WriteAnnotated(ctx, f.out, emb, labels, labelProvenance(d.eng, ref)); err != nil {
 				return err
 			}
-			baseline, err := f.writeReport(ctx, d, opts, ref, truth, cells, emb, labels)
+			baseline, warnings, err := f.writeReport(ctx, d, opts, ref, truth, cells, emb, labels)
 			if err != nil {
 				return err
 			}
 			base.Out, base.PeakRSSMB = f.out, peakRSS()
-			return a.showAnnotation(d, f, base, labels, truth, baseline)
+			return a.showAnnotation(d, f, base, labels, truth, baseline, warnings)
 		})
 	})
 }
@@ -134,16 +135,16 @@ func (f annotateFlags) label(ctx context.Context, eng *engine.Engine, ref *refer
 	return labels, nil
 }
 
-func (a *app) showAnnotation(d direct, f annotateFlags, base embedResult, labels *engine.Labels, truth *engine.Truth, baseline *api.Baseline) error {
+func (a *app) showAnnotation(d direct, f annotateFlags, base embedResult, labels *engine.Labels, truth *engine.Truth, baseline *api.Baseline, warnings []string) error {
 	s := labels.Summary()
 	res := annotateResult{
 		embedResult: base, UniqueTypes: s.Types, Counts: s.Counts, UnassignedCells: s.Counts[engine.Unassigned], MeanConfidence: s.MeanConfidence,
-		Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv,
+		Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv, Warnings: warnings,
 	}
 	response := api.AnnotationResponse{
 		Counts: s.Counts, TypeConfidence: s.TypeConfidence, EmptyCells: base.EmptyCells, TruncatedCells: base.TruncatedCells,
 		GeneMatch: api.GeneMatch{Total: base.GenesTotal, Matched: base.GenesMatched},
-		Model:     d.eng.Name(), Device: base.Device, Out: base.Out, Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv,
+		Model:     d.eng.Name(), Device: base.Device, Out: base.Out, Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv, Warnings: warnings,
 	}
 	if truth != nil {
 		scores, err := truth.Score(labels)

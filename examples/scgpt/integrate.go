@@ -160,8 +160,6 @@ func (a *app) printIntegration(r api.BatchIntegrationResponse) {
 	fmt.Fprintf(a.stdout, "\nBatches         %d over %d cells, %s\n", len(r.Batches), r.Cells, how)
 	fmt.Fprintf(a.stdout, "Genes           %d chosen of %d\n", r.Genes, r.Candidates)
 	fmt.Fprintf(a.stdout, "Model           %s on %s\n", r.Model, r.Device)
-	for _, w := range r.Warnings {
-		fmt.Fprintf(a.stdout, "Note            %s\n", w)
-	}
+	a.printNotes(r.Warnings)
 	fmt.Fprintf(a.stdout, "Copy            %s, obsm[\"X_scGPT\"] added\n", shortPath(r.Out))
 }

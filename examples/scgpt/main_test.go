@@ -188,6 +188,12 @@ func TestAnnotateWithoutTemporal(t *testing.T) {
 	require.Contains(t, stdout, "200 cells")
 }
 
+func TestAnnotateWarns(t *testing.T) {
+	code, stdout, stderr := try(t, "annotate", "--data", tenX(t, "real", "4 3 4", "1 1 35\n2 1 3.5\n1 2 7\n2 3 4\n"), "--out", filepath.Join(t.TempDir(), "out.h5ad"))
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "Note            the values of matrix.mtx are not all whole, but some are above 30")
+}
+
 // What an integration warns of, and what it refuses, is what the agent does.
 func TestIntegrateWithoutTemporal(t *testing.T) {
 	with := func(column string, values ...string) string {

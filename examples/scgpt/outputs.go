@@ -86,37 +86,37 @@ func (f annotateFlags) baselineOptions(opts engine.Options, truth *engine.Truth)
 }
 
 // writeReport writes page and table, and compares with the baseline.
-func (f annotateFlags) writeReport(ctx context.Context, d direct, opts engine.Options, ref *reference.Reference, truth *engine.Truth, cells *engine.Cells, emb *engine.Embeddings, labels *engine.Labels) (baseline *api.Baseline, err error) {
+func (f annotateFlags) writeReport(ctx context.Context, d direct, opts engine.Options, ref *reference.Reference, truth *engine.Truth, cells *engine.Cells, emb *engine.Embeddings, labels *engine.Labels) (baseline *api.Baseline, warnings []string, err error) {
 	o := engine.ReportOptions{Truth: truth, Genes: api.CommonMarkers(), Options: opts, Provenance: labelProvenance(d.eng, ref), Threads: f.threads}
 	if f.reports.baseline != "" {
 		if o.Baseline, err = engine.NewBaseline(ctx, f.reports.baseline, f.data, f.baselineOptions(opts, truth)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		scores, err := truth.Score(o.Baseline.Labels)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		baseline = &api.Baseline{Data: f.reports.baseline, Method: o.Baseline.String(), Accuracy: scores.Accuracy, MacroF1: scores.MacroF1}
 	}
 	if f.reports.none {
-		return baseline, nil
+		return baseline, cells.Warnings(o.Baseline), nil
 	}
 	if ref != nil {
 		o.Reference = ref.Name
 	}
 	if known := d.eng.Known(o.Genes); len(known) > 0 {
 		if o.Vectors, err = d.eng.Genes(known); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if o.Input, err = sumOf(f.data); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r, err := cells.Report(ctx, emb, labels, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return baseline, errors.Join(r.SaveHTML(ctx, f.reports.report), r.SaveCSV(ctx, f.reports.csv))
+	return baseline, cells.Warnings(o.Baseline), errors.Join(r.SaveHTML(ctx, f.reports.report), r.SaveCSV(ctx, f.reports.csv))
 }
 
 // sumOf returns the SHA-256 of a file, "" for a folder.

@@ -76,6 +76,13 @@ func (a *app) printAnnotation(r api.AnnotationResponse) {
 		fmt.Fprintf(a.stdout, "Report          %s (open it in a browser)\n", shortPath(r.Report))
 		fmt.Fprintf(a.stdout, "Table of cells  %s\n", shortPath(r.CSV))
 	}
+	a.printNotes(r.Warnings)
+}
+
+func (a *app) printNotes(warnings []string) {
+	for _, w := range warnings {
+		fmt.Fprintf(a.stdout, "Note            %s\n", w)
+	}
 }
 
 // printClusters prints the clusters of cells without a label for a person.
@@ -91,6 +98,7 @@ func (a *app) printClusters(c api.ClusterNames) {
 	if c.Problem != "" {
 		fmt.Fprintf(a.stdout, "                %s\n", c.Problem)
 	}
+	a.printNotes(c.Warnings)
 	fmt.Fprintln(a.stdout)
 }
 

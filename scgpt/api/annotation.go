@@ -111,6 +111,9 @@ type AnnotationResponse struct {
 	Truth *Truth `json:"truth,omitempty"`
 	// Baseline is there when the request named data for it.
 	Baseline *Baseline `json:"baseline,omitempty"`
+	// Warnings say what makes the baseline and the report's marker genes less
+	// sure, in sentences.
+	Warnings []string `json:"warnings,omitempty"`
 
 	Cells int `json:"cells"`
 	// EmptyCells counts the cells in which no gene of the vocabulary is

@@ -42,6 +42,8 @@ type ClusterResponse struct {
 	// Assignments is the path of a .csv file with the cluster of each of their
 	// cells.
 	Assignments string `json:"assignments,omitempty"`
+	// Warnings say what makes the genes less sure, in sentences.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Cluster is a group of cells without a label.
@@ -99,4 +101,7 @@ type ClusterNames struct {
 	// no names: no worker of foogpt answered, say. The rest of the analysis does
 	// not depend on it.
 	Problem string `json:"problem,omitempty"`
+	// Warnings say what makes the genes of the clusters, and so their names, less
+	// sure, in sentences.
+	Warnings []string `json:"warnings,omitempty"`
 }

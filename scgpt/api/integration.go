@@ -11,7 +11,8 @@ type BatchIntegrationRequest struct {
 	// 0 means 1200.
 	NHVG int `json:"n_hvg,omitempty"`
 	// Flavor is how they are chosen: seurat_v3 (for counts), cell_ranger (for
-	// log-normalised values), or empty for what the values look like.
+	// log-normalised values), or empty for what the values look like: whole
+	// numbers are counts, and so, with a warning, are others above 30.
 	Flavor string `json:"flavor,omitempty"`
 	Model  string `json:"model,omitempty"`
 	// Out is the path of the copy with the embeddings; empty means

@@ -53,10 +53,13 @@ type Baseline struct {
 	ReferenceCells int
 	// Genes, Components and Neighbors are how many there were to use.
 	Genes, Components, Neighbors int
+	// Warnings say what makes the labels less sure, in sentences.
+	Warnings []string
 }
 
 // NewBaseline labels the cells of a file by those of a reference. Both hold
-// counts, which are log-normalised, or log-normalised values. It needs no model.
+// counts, which are log-normalised, or log-normalised values; which of both they
+// are is seen from the values of the genes that both have. It needs no model.
 //
 // Genes are matched by their names in the index of var. Where that finds fewer than
 // half of those of the smaller file, they are matched by what finds most: the index,
@@ -76,13 +79,16 @@ func NewBaseline(ctx context.Context, reference, cells string, opts BaselineOpti
 		return nil, err
 	}
 	if err := choose(ctx, r, q, genes, cmp.Or(opts.Genes, 2000)); err != nil {
-		return nil, fmt.Errorf("%s: %w", reference, err)
+		return nil, r.placed(err)
 	}
-	b = &Baseline{Reference: reference, Genes: r.genes}
+	b = &Baseline{Reference: reference, Genes: r.genes, Warnings: q.expression.warnings}
+	for _, w := range r.expression.warnings {
+		b.Warnings = append(b.Warnings, "in the baseline's reference, "+w)
+	}
 	b.Components = min(cmp.Or(opts.Components, 50), r.genes, ref.NObs())
 	components, err := projection.PCA(ctx, r.source(ctx), r.genes, b.Components, projection.Options{Threads: opts.Threads})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", reference, err)
+		return nil, r.placed(err)
 	}
 	from, err := components.Transform(ctx, r.source(ctx))
 	if err != nil {
@@ -90,7 +96,7 @@ func NewBaseline(ctx context.Context, reference, cells string, opts BaselineOpti
 	}
 	to, err := components.Transform(ctx, q.source(ctx))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", cells, err)
+		return nil, q.placed(err)
 	}
 	from, types = labelled(from, types)
 	b.ReferenceCells = from.Rows
@@ -284,6 +290,7 @@ func labelled(m neighbors.Matrix, types []string) (neighbors.Matrix, []string) {
 
 // chosenGenes reads the values of some genes.
 type chosenGenes struct {
+	file       *anndata.File
 	expression *logNormalized
 	// place has the number of each column among the genes, -1 where it is
 	// none of them.
@@ -327,7 +334,7 @@ func newChosenGenes(ctx context.Context, f *anndata.File, layer string, names []
 	if err != nil {
 		return nil, err
 	}
-	c := &chosenGenes{place: make([]int32, len(names)), genes: len(numbers)}
+	c := &chosenGenes{file: f, place: make([]int32, len(names)), genes: len(numbers)}
 	seen := make([]bool, len(numbers))
 	for j, name := range names {
 		number, ok := numbers[name]
@@ -337,8 +344,13 @@ func newChosenGenes(ctx context.Context, f *anndata.File, layer string, names []
 		}
 		c.place[j], seen[number] = number, true
 	}
-	c.expression, err = newLogNormalized(ctx, m)
+	c.expression, err = newLogNormalized(ctx, m, func(column int32) bool { return c.place[column] >= 0 })
 	return c, err
+}
+
+// placed is the package's placed for an error about the genes.
+func (c *chosenGenes) placed(err error) error {
+	return placed(c.file, err, func(gene int) int { return slices.Index(c.place, int32(gene)) })
 }
 
 // choose keeps the n genes that vary most from cell to cell in the reference,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/seed-ab6af24b/troupe/internal/quote"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
@@ -25,6 +26,8 @@ type Cells struct {
 	known   *tokens.GeneMap
 	used    *tokens.GeneMap
 	batches *Batches // nil without a column of them
+	// amounts are those of the known genes, once they were read.
+	amounts atomic.Pointer[amounts]
 	// unchosen is why the cells cannot be embedded yet.
 	unchosen error
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/tokens/hvg"
@@ -23,8 +22,9 @@ type ChooseOptions struct {
 	// file has no more than that, all are taken.
 	N int
 	// Flavor is how; empty means [hvg.SeuratV3] for counts and
-	// [hvg.CellRanger] for values that are not all whole numbers, which are
-	// taken to be log-normalised.
+	// [hvg.CellRanger] for log-normalised values: those that are not all whole
+	// numbers, and at most 30. What is greater and not whole is taken for
+	// counts, with a warning.
 	Flavor hvg.Flavor
 }
 
@@ -52,65 +52,68 @@ func (c *Cells) ChooseGenes(ctx context.Context, opts ChooseOptions) (*GeneChoic
 	if opts.N == 0 {
 		opts.N = DefaultChosenGenes
 	}
-	columns, counts, err := c.candidates(ctx)
+	columns, seen, err := c.candidates(ctx)
 	if err != nil {
 		return nil, err
 	}
-	choice := &GeneChoice{Candidates: len(columns)}
+	choice := &GeneChoice{Candidates: len(columns), Warnings: seen.warnings(c.matrix.Path())}
 	if len(columns) == 0 {
 		return nil, &Error{c.file.Path(), fmt.Sprintf("no gene that the model knows has a sum of %d or more over the %d cells", minGeneSum, c.Len())}
 	}
 	if len(columns) <= opts.N {
 		choice.Genes = c.tokensOf(columns)
 		if len(columns) < opts.N {
-			choice.Warnings = []string{fmt.Sprintf("%d genes were to be chosen, but there are only %d: all are taken", opts.N, len(columns))}
+			choice.Warnings = append(choice.Warnings, fmt.Sprintf("%d genes were to be chosen, but there are only %d: all are taken", opts.N, len(columns)))
 		}
 		return choice, nil
 	}
 	if choice.Flavor = opts.Flavor; choice.Flavor == "" {
 		choice.Flavor = hvg.CellRanger
-		if counts {
+		if seen.counts() {
 			choice.Flavor = hvg.SeuratV3
 		}
 	}
-	o := hvg.Options{Flavor: choice.Flavor, N: opts.N}
+	o := hvg.Options{Flavor: choice.Flavor, N: opts.N, AllowFractions: seen.corrected()}
 	if c.batches != nil && len(c.batches.Names) > 1 {
 		o.Batches = c.batches.Of()
 	}
 	r, err := hvg.Select(ctx, len(columns), c.only(ctx, columns), o)
 	if err != nil {
-		return nil, fmt.Errorf("%s: choose genes: %w", c.file.Path(), err)
+		return nil, placed(c.file, fmt.Errorf("choose genes: %w", err), func(k int) int { return int(columns[k]) })
 	}
 	chosen := make([]int32, len(r.Columns))
 	for i, k := range r.Columns {
 		chosen[i] = columns[k]
 	}
-	choice.Genes, choice.Warnings = c.tokensOf(chosen), r.Warnings
+	choice.Genes, choice.Warnings = c.tokensOf(chosen), append(choice.Warnings, r.Warnings...)
 	return choice, nil
 }
 
-// candidates returns the columns that genes are chosen from, and whether all
-// values in those of known genes are whole numbers.
-func (c *Cells) candidates(ctx context.Context) (columns []int32, counts bool, err error) {
+// candidates returns the columns that genes are chosen from, and what the values
+// in those of known genes look like.
+func (c *Cells) candidates(ctx context.Context) (columns []int32, seen *amounts, err error) {
 	sums := make([]float64, len(c.known.IDs))
-	counts = true
+	seen = &amounts{}
 	err = c.blocks(ctx, func(b *anndata.Block) error {
 		for k, column := range b.Indices {
 			if c.known.IDs[column] < 0 {
 				continue
 			}
-			v := float64(b.Values[k])
-			sums[column] += v
-			counts = counts && v == math.Trunc(v)
+			sums[column] += float64(b.Values[k])
+			seen.see(b.Values[k])
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	c.amounts.Store(seen)
 	for column, id := range c.known.IDs {
 		if id >= 0 && sums[column] >= minGeneSum {
 			columns = append(columns, int32(column))
 		}
 	}
-	return columns, counts, err
+	return columns, seen, nil
 }
 
 // only returns the cells with the values of some columns alone, as a matrix of

@@ -63,6 +63,8 @@ type Clustering struct {
 	Genes [][]string
 	// Unassigned counts the cells without a label.
 	Unassigned int
+	// Warnings say what makes the genes less sure, in sentences.
+	Warnings []string
 }
 
 // ClusterUnassigned finds clusters among the cells that an annotated file leaves
@@ -123,7 +125,7 @@ func ClusterUnassigned(ctx context.Context, path string, opts ClusterOptions) (_
 			c.Of[cell] = of[i]
 		}
 	}
-	if c.Genes, err = markerGenes(ctx, f, c.Of, opts); err != nil {
+	if c.Genes, c.Warnings, err = markerGenes(ctx, f, c.Of, opts); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -174,22 +176,22 @@ func clustersOf(ctx context.Context, f *anndata.File, cells []int, opts ClusterO
 }
 
 // markerGenes ranks the genes of each cluster. A gene without a symbol is left out.
-func markerGenes(ctx context.Context, f *anndata.File, of []int, opts ClusterOptions) ([][]string, error) {
+func markerGenes(ctx context.Context, f *anndata.File, of []int, opts ClusterOptions) (_ [][]string, warnings []string, err error) {
 	symbols, err := symbolsOf(f, opts.GeneColumn)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m, err := expression(f, opts.Layer)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	x, err := newLogNormalized(ctx, m)
+	x, err := newLogNormalized(ctx, m, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ranked, err := markers.Rank(ctx, func(yield func(int, []int32, []float32) error) error { return x.each(ctx, yield) }, len(symbols), of, opts.Markers)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	genes := make([][]string, len(ranked))
 	for i, list := range ranked {
@@ -199,7 +201,7 @@ func markerGenes(ctx context.Context, f *anndata.File, of []int, opts ClusterOpt
 			}
 		}
 	}
-	return genes, nil
+	return genes, x.warnings, nil
 }
 
 // symbolsOf returns the symbols of the genes: those of the column, else of one of

@@ -14,7 +14,7 @@ import (
 // cell, "" for none. Genes are found by the index of var, or by the column with
 // their symbols; those that the file lacks are left out, and nil is returned where
 // it lacks all. The types are in the order of their numbers of cells. The file is
-// read once.
+// read twice; see [Cells.Warnings].
 func (c *Cells) Markers(ctx context.Context, genes, types []string) (*report.Markers, error) {
 	columns, found, err := c.columnsOf(genes)
 	if err != nil || len(found) == 0 {
@@ -28,7 +28,7 @@ func (c *Cells) Markers(ctx context.Context, genes, types []string) (*report.Mar
 		m.Fraction = append(m.Fraction, make([]float64, len(found)))
 		m.Mean = append(m.Mean, make([]float64, len(found)))
 	}
-	x, err := newLogNormalized(ctx, c.matrix)
+	x, err := c.logNormalized(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -20,10 +20,11 @@ const baselineComponents = 50
 // Principal returns the cells as the first 50 principal components, or as many as
 // there are, of the log-normalised values of the genes that the tokens are made of:
 // what an integration has to be better than. Counts are log-normalised, other
-// values taken as they are. It reads the file twice.
+// values taken as they are; see [Cells.Warnings]. It reads the file twice, and once
+// more where genes were not chosen before.
 func (c *Cells) Principal(ctx context.Context, threads int) (neighbors.Matrix, error) {
 	var none neighbors.Matrix
-	g := &chosenGenes{place: make([]int32, len(c.used.IDs))}
+	g := &chosenGenes{file: c.file, place: make([]int32, len(c.used.IDs))}
 	for column, id := range c.used.IDs {
 		g.place[column] = -1
 		if id >= 0 {
@@ -35,13 +36,13 @@ func (c *Cells) Principal(ctx context.Context, threads int) (neighbors.Matrix, e
 		return none, &Error{c.file.Path(), fmt.Sprintf("%d genes for principal components: want at most %d", g.genes, projection.MaxColumns)}
 	}
 	var err error
-	if g.expression, err = newLogNormalized(ctx, c.matrix); err != nil {
+	if g.expression, err = c.logNormalized(ctx); err != nil {
 		return none, err
 	}
 	k := min(baselineComponents, g.genes, c.Len())
 	components, err := projection.PCA(ctx, g.source(ctx), g.genes, k, projection.Options{Threads: threads})
 	if err != nil {
-		return none, fmt.Errorf("%s: %w", c.file.Path(), err)
+		return none, g.placed(err)
 	}
 	return components.Transform(ctx, g.source(ctx))
 }

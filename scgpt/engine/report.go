@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
 	"github.com/seed-ab6af24b/troupe/scgpt/neighbors"
@@ -83,6 +84,9 @@ func (c *Cells) Report(ctx context.Context, emb *Embeddings, labels *Labels, o R
 	}
 	if v := o.Vectors; v != nil {
 		r.Similarity = &report.Similarity{Genes: v.Genes, Cosine: v.Similarity()}
+	}
+	for _, w := range c.Warnings(o.Baseline) {
+		r.Notes = append(r.Notes, strings.ToUpper(w[:1])+w[1:]+".")
 	}
 	r.Provenance = c.facts(o)
 	return r, nil

@@ -9,6 +9,8 @@ type Error struct {
 	Subject string
 	// Reason says what was found and what would be right.
 	Reason string
+	// Row and Column say which value is at fault, -1 where none is.
+	Row, Column int
 }
 
 func (e *Error) Error() string { return e.Subject + ": " + e.Reason }
@@ -17,5 +19,5 @@ func (e *Error) Error() string { return e.Subject + ": " + e.Reason }
 func (e *Error) ErrorType() string { return "InvalidDataError" }
 
 func invalidf(subject, format string, args ...any) error {
-	return &Error{Subject: subject, Reason: fmt.Sprintf(format, args...)}
+	return &Error{Subject: subject, Reason: fmt.Sprintf(format, args...), Row: -1, Column: -1}
 }

@@ -82,7 +82,10 @@ func (b Block) check(cols, row int) error {
 			case c <= last || int(c) >= cols:
 				return invalidf(fmt.Sprintf("row %d", row+i), "column %d after %d: columns must ascend, up to %d", c, last, cols-1)
 			case math.IsNaN(v) || math.IsInf(v, 0):
-				return invalidf(fmt.Sprintf("row %d, column %d", row+i, c), "%v, but values must be finite", v)
+				return &Error{
+					Subject: fmt.Sprintf("row %d, column %d", row+i, c), Reason: fmt.Sprintf("%v, but values must be finite", v),
+					Row: row + i, Column: int(c),
+				}
 			}
 			last = c
 		}

@@ -122,6 +122,9 @@ func TestSelectCountsFractions(t *testing.T) {
 	rows[3][4], rows[40][1] = 1.5, 0.25
 	_, err := hvg.Select(t.Context(), 30, dense(rows...), hvg.Options{Flavor: hvg.SeuratV3, N: 3})
 	require.EqualError(t, err, "cell 3, gene 4: 1.5 is not a whole number; seurat_v3 is for counts, cell_ranger for log-normalised values")
+	var place *hvg.DataError
+	require.ErrorAs(t, err, &place)
+	require.Equal(t, []int{3, 4}, []int{place.Cell, place.Column})
 	r, err := hvg.Select(t.Context(), 30, dense(rows...), hvg.Options{Flavor: hvg.SeuratV3, N: 3, Span: 0.5, AllowFractions: true})
 	require.NoError(t, err)
 	require.Equal(t, int64(2), r.Fractions)

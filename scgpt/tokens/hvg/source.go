@@ -51,7 +51,7 @@ func (g *groups) pass(ctx context.Context, genes int, cells Source, check func(f
 					return dataErrorf("cell %d has a value of gene %d, but there are %d genes", cell, c, genes)
 				}
 				if wrong := check(values[k]); wrong != "" {
-					return dataErrorf("cell %d, gene %d: %v %s", cell, c, values[k], wrong)
+					return &DataError{Reason: fmt.Sprintf("%v %s", values[k], wrong), Cell: cell, Column: int(c)}
 				}
 			}
 			each(batch, columns, values)
