@@ -70,7 +70,7 @@ type Mixing struct {
 // Measure measures an embedding of cells. types is nil, or has the type of each
 // cell, "" where it is not known. Of more than [MaxMeasured] cells as many are
 // taken, spread evenly, and some of every batch. What the cells do not allow is
-// left out and told in the warnings; an error is none of theirs.
+// left out and told in the warnings; errors are those of the embedding, or of ctx.
 func Measure(ctx context.Context, x neighbors.Matrix, batches, types []string, threads int) (Mixing, error) {
 	var m Mixing
 	options := evaluate.Options{Threads: threads}
