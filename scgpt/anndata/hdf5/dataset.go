@@ -3,7 +3,6 @@ package hdf5
 import (
 	"context"
 	"math"
-	"sync"
 )
 
 // A Dataset is an array of elements of one type. Reads take ranges of its
@@ -18,11 +17,7 @@ type Dataset struct {
 
 	rows, rowLen int
 
-	index struct {
-		once  sync.Once
-		table *chunkTable
-		err   error
-	}
+	index once[*chunkTable]
 	cache chunkCache
 }
 
@@ -190,10 +185,9 @@ func (d *Dataset) locate(err error) error { return d.obj.locate(err) }
 
 // table returns the chunk index, read once.
 func (d *Dataset) table() (*chunkTable, error) {
-	d.index.once.Do(func() {
-		d.index.table, d.index.err = d.obj.file.readChunkTable(&d.layout, d.space, len(d.filters) > 0)
+	return d.index.get(func() (*chunkTable, error) {
+		return d.obj.file.readChunkTable(&d.layout, d.space, len(d.filters) > 0)
 	})
-	return d.index.table, d.index.err
 }
 
 // NextStored returns the first row, from a given one on, of which anything was

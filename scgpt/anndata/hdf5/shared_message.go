@@ -1,14 +1,8 @@
 package hdf5
 
-import "sync"
-
 // sharedMessages is the table of the superblock extension that says in which
 // fractal heap the shared messages of a kind lie.
-type sharedMessages struct {
-	once  sync.Once
-	heaps map[int]*fractalHeap
-	err   error
-}
+type sharedMessages = once[map[int]*fractalHeap]
 
 // resolve returns the body of a message, looked up where it is stored apart:
 // in another object's header (a committed datatype) or in a heap.
@@ -55,12 +49,11 @@ func (f *File) resolveShared(kind int, d *decoder, depth int) ([]byte, error) {
 }
 
 func (f *File) sharedInHeap(kind int, id []byte) ([]byte, error) {
-	s := &f.shared
-	s.once.Do(func() { s.heaps, s.err = f.readSharedTable() })
-	if s.err != nil {
-		return nil, s.err
+	heaps, err := f.shared.get(f.readSharedTable)
+	if err != nil {
+		return nil, err
 	}
-	h := s.heaps[kind]
+	h := heaps[kind]
 	if h == nil {
 		return nil, corrupt("no heap for shared messages of kind %d", kind)
 	}
