@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,10 +51,8 @@ func newWorkplace(t *testing.T, change ...func(*scgpt.Options)) *workplace {
 
 func copyTo(t *testing.T, dir, name string) string {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(testdata, "cells", name))
-	require.NoError(t, err)
 	path := filepath.Join(dir, name)
-	require.NoError(t, os.WriteFile(path, data, 0o644))
+	copyFile(t, filepath.Join(testdata, "cells", name), path)
 	return path
 }
 
@@ -418,6 +417,13 @@ func TestMemo(t *testing.T) {
 	check(w, "i.h5ad", false)
 }
 
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(to, data, 0o644))
+}
+
 func requireSame(t *testing.T, want, got string) {
 	t.Helper()
 	a, err := os.ReadFile(want)
@@ -479,10 +485,17 @@ func TestClustersOfCellsWithoutALabel(t *testing.T) {
 	}
 	require.Len(t, column(t, annotated.Out, "predicted_labels"), 200)
 
-	// Once more gives the same; of fewer clusters than the table speaks of, or
+	// Once more gives the same, to the byte; of fewer clusters than the table speaks of, or
 	// of another file, none of it is done.
+	once := filepath.Join(t.TempDir(), "once.h5ad")
+	copyFile(t, annotated.Out, once)
 	again := must(t, w, api.NameCells, api.NameCellsRequest{Annotated: annotated.Out, Assignments: found.Assignments, Clusters: named})
 	require.Equal(t, res, again)
+	requireSame(t, once, annotated.Out)
+	other := slices.Clone(named)
+	other[0].Name = "another name"
+	must(t, w, api.NameCells, api.NameCellsRequest{Annotated: annotated.Out, Assignments: found.Assignments, Clusters: other})
+	require.Contains(t, column(t, annotated.Out, "troupe_cluster_name"), "another name")
 	_, err = do(t, w, api.NameCells, api.NameCellsRequest{Annotated: annotated.Out, Assignments: found.Assignments, Clusters: named[:1]})
 	requireClass(t, retry.InvalidData, err)
 	_, err = do(t, w, api.NameCells, api.NameCellsRequest{Annotated: w.counts, Assignments: found.Assignments, Clusters: named})

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 
 	"github.com/seed-ab6af24b/troupe/internal/quote"
@@ -235,7 +236,8 @@ type ClusterName struct {
 // replaced once all of it is written: obs["troupe_cluster"] and, where names are
 // given, obs["troupe_cluster_name"] and obs["troupe_cluster_conf"], which are
 // missing (NaN) in cells without a named cluster. of has the number of each cell's
-// cluster, or -1, and clusters those that there are.
+// cluster, or -1, and clusters those that there are. A file that has them stays as
+// it is: written twice, they give the bytes of once.
 func WriteClusterNames(ctx context.Context, path string, of []int, clusters []ClusterName) error {
 	draft := filepath.Join(filepath.Dir(path), ".troupe-clusters-"+filepath.Base(path))
 	defer func() { _ = os.Remove(draft) }()
@@ -243,7 +245,36 @@ func WriteClusterNames(ctx context.Context, path string, of []int, clusters []Cl
 	if err := copyWithClusters(ctx, path, draft, of, clusters); err != nil {
 		return err
 	}
+	if same, err := sameClusters(path, draft); err != nil || same {
+		return err
+	}
 	return os.Rename(draft, path)
+}
+
+// sameClusters reports whether two files have the same clusters and names.
+func sameClusters(a, b string) (bool, error) {
+	var columns [2][]any
+	for i, path := range []string{a, b} {
+		f, err := anndata.Open(path)
+		if err != nil {
+			return false, err
+		}
+		for _, name := range []string{ClusterKey, ClusterNameKey, ClusterConfidenceKey} {
+			if !f.Obs().Has(name) {
+				continue
+			}
+			c, err := f.Obs().Column(name)
+			if err != nil {
+				return false, errors.Join(err, f.Close())
+			}
+			// Texts, and what is missing: NaN equals nothing.
+			columns[i] = append(columns[i], c.Kind, c.Ordered, c.Categories, c.Codes, c.Missing(), c.Strings())
+		}
+		if err := f.Close(); err != nil {
+			return false, err
+		}
+	}
+	return reflect.DeepEqual(columns[0], columns[1]), nil
 }
 
 func copyWithClusters(ctx context.Context, path, draft string, of []int, clusters []ClusterName) (err error) {
