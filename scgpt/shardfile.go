@@ -10,9 +10,14 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 )
@@ -29,9 +34,10 @@ import (
 // name it is whole; the sum guards against what a disk may do later.
 const shardMagic = "troupe-shard-1\n"
 
-// maxShardHeader bounds the header: some 9 bytes for each empty cell, of which
-// a shard has at most engine.MaxShardCells.
-const maxShardHeader = 1 << 20
+// maxShardHeader bounds the header: at most 11 bytes for each empty cell, of which
+// a shard has up to engine.MaxShardCells (2.9 MB), and the names of the chosen
+// genes (maxChoice).
+const maxShardHeader = 4 << 20
 
 // shardKey says what a shard was computed from and by what: a file is taken
 // only where all of it is equal.
@@ -57,8 +63,45 @@ type shardHeader struct {
 	Empty     []int    `json:"empty,omitempty"`
 }
 
-// errShardMismatch is returned by readShard for a whole file of other content.
+// errShardMismatch is what readShard wraps for a file of other content, with what
+// differs.
 var errShardMismatch = errors.New("the shard file belongs to other work")
+
+// difference says what of a shard's key is not as wanted: the names as in the
+// file's header, each with what was found and what was wanted.
+func (k shardKey) difference(want shardKey) string {
+	found, wanted := k.fields(), want.fields()
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if f, w := found[name], wanted[name]; f != w {
+			list = append(list, fmt.Sprintf("%s is %s, want %s", name, shortened(f), shortened(w)))
+		}
+	}
+	return strings.Join(list, "; ")
+}
+
+// fields are the fields of the key and of its options, by their names in the header.
+func (k shardKey) fields() map[string]string {
+	fields := map[string]string{
+		"from": strconv.Itoa(k.From), "to": strconv.Itoa(k.To), "input": k.Input, "fingerprint": k.Fingerprint,
+		"device_class": k.DeviceClass, "version": k.Version,
+	}
+	o := reflect.ValueOf(k.Options)
+	for i := range o.NumField() {
+		name, _, _ := strings.Cut(o.Type().Field(i).Tag.Get("json"), ",")
+		fields["options."+name] = fmt.Sprint(o.Field(i))
+	}
+	return fields
+}
+
+// shortened quotes a value; of a long one, such as a list of genes, its beginning
+// and its sum.
+func shortened(value string) string {
+	if len(value) <= 80 {
+		return strconv.Quote(value)
+	}
+	return fmt.Sprintf("%q… (%d bytes, SHA-256 %.8x)", value[:40], len(value), sha256.Sum256([]byte(value)))
+}
 
 func writeShard(path string, key shardKey, e *engine.Embeddings) (err error) {
 	header, err := json.Marshal(shardHeader{Key: key, Dim: e.Dim, Classes: e.Classes, Tokens: e.Tokens, Truncated: e.Truncated, Empty: e.Empty})
@@ -141,7 +184,7 @@ func readShard(path string, want shardKey, anyClass bool) (*engine.Embeddings, s
 		want.DeviceClass = class
 	}
 	if h.Key != want {
-		return nil, "", fmt.Errorf("%s: %w", path, errShardMismatch)
+		return nil, "", fmt.Errorf("%s: %w: %s", path, errShardMismatch, h.Key.difference(want))
 	}
 	cells := h.Key.To - h.Key.From
 	size := int64(len(head)) + int64(n) + int64(cells)*(int64(h.Dim)+int64(h.Classes))*4 + sha256.Size

@@ -1,8 +1,11 @@
 package scgpt
 
 import (
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,20 +48,43 @@ func TestShardOfOtherWorkIsRefused(t *testing.T) {
 	key, e := sampleShard()
 	path := filepath.Join(t.TempDir(), "x.shard")
 	require.NoError(t, writeShard(path, key, e))
-	for name, change := range map[string]func(*shardKey){
-		"cells":   func(k *shardKey) { k.To++ },
-		"input":   func(k *shardKey) { k.Input = "j" },
-		"model":   func(k *shardKey) { k.Fingerprint = "g" },
-		"options": func(k *shardKey) { k.Options.Seed = 1 },
-		"version": func(k *shardKey) { k.Version = "0.0.0" },
+	for name, c := range map[string]struct {
+		change func(*shardKey)
+		says   string
+	}{
+		"cells":   {func(k *shardKey) { k.To++ }, `to is "13", want "14"`},
+		"input":   {func(k *shardKey) { k.Input = "j" }, `input is "i", want "j"`},
+		"model":   {func(k *shardKey) { k.Fingerprint = "g" }, `fingerprint is "f", want "g"`},
+		"options": {func(k *shardKey) { k.Options.Seed, k.Options.Cap = 1, "even" }, `options.cap is "", want "even"; options.seed is "0", want "1"`},
+		"genes":   {func(k *shardKey) { k.Options.Genes = engine.NameList(slices.Repeat([]string{"GENE"}, 99)) }, `options.genes is "", want "GENE\nGENE\nGENE\nGENE\nGENE\nGENE\nGENE\nGENE\n"… (494 bytes, SHA-256 `},
+		"version": {func(k *shardKey) { k.Version = "0.0.0" }, `version is "` + Version + `", want "0.0.0"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := key
-			change(&want)
+			c.change(&want)
 			_, _, err := readShard(path, want, true)
 			require.ErrorIs(t, err, errShardMismatch)
+			require.ErrorContains(t, err, path+": the shard file belongs to other work: "+c.says)
 		})
 	}
+}
+
+// The header lists the cells without a known gene: of the largest shard at the end
+// of the largest file all of them, and the chosen genes of an integration beside.
+func TestLargestShardOfEmptyCells(t *testing.T) {
+	key, _ := sampleShard()
+	key.To = math.MaxInt32
+	key.From = key.To - engine.MaxShardCells
+	key.Options.Genes = engine.NameList(slices.Repeat([]string{"ENSG00000000001"}, maxChoice/len("\"ENSG00000000001\",")))
+	want := &engine.Embeddings{From: key.From, To: key.To, Dim: 1, Vectors: make([]float32, engine.MaxShardCells), Logits: []float32{}}
+	for cell := key.From; cell < key.To; cell++ {
+		want.Empty = append(want.Empty, cell)
+	}
+	path := filepath.Join(t.TempDir(), "x.shard")
+	require.NoError(t, writeShard(path, key, want))
+	got, _, err := readShard(path, key, false)
+	require.NoError(t, err)
+	require.True(t, reflect.DeepEqual(want, got)) // not require.Equal, which would print both
 }
 
 // Any byte changed, cut off or added is noticed.
