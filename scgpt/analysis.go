@@ -82,7 +82,7 @@ func beside(out, suffix string) string { return strings.TrimSuffix(out, ".h5ad")
 // annotate labels the cells, whose embeddings are there if there are shards.
 func (r *cellRun) annotate(ctx workflow.Context, req api.AnnotationRequest) (api.AnnotationResponse, error) {
 	r.enter(ctx, api.PhaseAnnotating)
-	res, err := api.AnnotateCellTypes.Execute(ctx, req, r.timeout(), agent.Summary(fmt.Sprintf("label %d cells", r.state.Plan.NObs)))
+	res, err := api.AnnotateCellTypes.Execute(ctx, req, r.finishTimeout(), agent.Summary(fmt.Sprintf("label %d cells", r.state.Plan.NObs)))
 	if err != nil {
 		return res, err
 	}
@@ -163,7 +163,7 @@ func cellEmbedding(ctx workflow.Context, req api.CellEmbeddingRequest) (res api.
 	}
 	r.enter(ctx, api.PhaseWriting)
 	req.ExpressionData, req.Model, req.Out, req.Plan, req.Resume = r.state.Plan.ExpressionData, r.state.Plan.Model, r.state.Plan.Out, r.planned(), nil
-	res, err = api.EmbedCells.Execute(ctx, req, r.timeout(), agent.Summary(fmt.Sprintf("embed %d cells", r.state.Plan.NObs)))
+	res, err = api.EmbedCells.Execute(ctx, req, r.finishTimeout(), agent.Summary(fmt.Sprintf("embed %d cells", r.state.Plan.NObs)))
 	if err != nil {
 		return res, err
 	}
@@ -195,7 +195,7 @@ func integration(ctx workflow.Context, req api.BatchIntegrationRequest) (res api
 	}
 	r.enter(ctx, api.PhaseIntegrating)
 	req.ExpressionData, req.Model, req.Out, req.Plan, req.Resume = r.state.Plan.ExpressionData, r.state.Plan.Model, r.state.Plan.Out, r.planned(), nil
-	res, err = api.IntegrateBatches.Execute(ctx, req, r.timeout(), agent.Summary(fmt.Sprintf("integrate %d cells by %s", r.state.Plan.NObs, req.BatchKey)))
+	res, err = api.IntegrateBatches.Execute(ctx, req, r.finishTimeout(), agent.Summary(fmt.Sprintf("integrate %d cells by %s", r.state.Plan.NObs, req.BatchKey)))
 	if err != nil {
 		return res, err
 	}

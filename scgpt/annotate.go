@@ -34,7 +34,7 @@ func (a *Agent) annotateCellTypes(ctx context.Context, req api.AnnotationRequest
 	if err != nil {
 		return api.AnnotationResponse{}, err
 	}
-	emb, err := a.stored(ctx, j)
+	emb, err := a.stored(ctx, j, b)
 	if err != nil {
 		return api.AnnotationResponse{}, err
 	}

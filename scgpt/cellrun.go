@@ -158,13 +158,29 @@ func (r *cellRun) planned() *api.Plan {
 	return &r.state.Plan
 }
 
-// timeout is the start-to-close timeout of the shards and of the activities that
-// come after them: time to read, label and write the cells, beside that of the
-// definition. A worker that meets the file in its first shard reads all of it, for
-// its sum, and sorts a matrix that lies by genes.
-func (r *cellRun) timeout() agent.ActivityOption {
-	return agent.StartToClose(10*time.Minute + time.Duration(r.state.Plan.NObs)*perCellTimeout)
+// timeout is the start-to-close timeout of the shards and of the activities that read
+// and write all cells: time for that, beside that of the definition. A worker that
+// meets the file in its first shard reads all of it, for its sum, and sorts a matrix
+// that lies by genes.
+func (r *cellRun) timeout() agent.ActivityOption { return agent.StartToClose(r.toWrite()) }
+
+func (r *cellRun) toWrite() time.Duration {
+	return 10*time.Minute + time.Duration(r.state.Plan.NObs)*perCellTimeout
 }
+
+// finishTimeout is that of the activity which finishes what the shards began: it
+// computes them anew where they are lost by then, all of them at worst.
+func (r *cellRun) finishTimeout() agent.ActivityOption {
+	return agent.StartToClose(r.toWrite() + time.Duration(min(slowest*r.state.Plan.Estimate.Seconds, maxComputing.Seconds())*float64(time.Second)))
+}
+
+const (
+	// slowest is how many times as long as on the worker that planned the same
+	// work may take on another one.
+	slowest = 5
+	// maxComputing bounds what an estimate may ask for.
+	maxComputing = 30 * 24 * time.Hour
+)
 
 // perCellTimeout is many times what the slowest of disks takes for a cell.
 const perCellTimeout = 10 * time.Millisecond

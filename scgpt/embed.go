@@ -24,7 +24,7 @@ func (a *Agent) embedCells(ctx context.Context, req api.CellEmbeddingRequest) (a
 	if err != nil {
 		return api.CellEmbeddingResponse{}, err
 	}
-	emb, err := a.stored(ctx, j)
+	emb, err := a.stored(ctx, j, b)
 	if err != nil {
 		return api.CellEmbeddingResponse{}, err
 	}

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/api"
@@ -47,7 +49,7 @@ func (a *Agent) integrateBatches(ctx context.Context, req api.BatchIntegrationRe
 	if err != nil {
 		return none, err
 	}
-	emb, err := a.stored(ctx, j)
+	emb, err := a.stored(ctx, j, b)
 	if err != nil {
 		return none, err
 	}
@@ -134,7 +136,7 @@ func (a *Agent) integrated(ctx context.Context, j job, req api.BatchIntegrationR
 	}()
 	if emb != nil {
 		if err = open(); err == nil {
-			choice, err = a.readChoice(*j.plan)
+			choice, err = a.choice(ctx, j)
 		}
 		return cells, choice, emb, err
 	}
@@ -191,7 +193,7 @@ func (a *Agent) writeChoice(plan api.Plan, choice *engine.GeneChoice) (string, e
 	if err != nil {
 		return "", err
 	}
-	data, err := json.Marshal(choice)
+	data, sum, err := choiceFile(choice)
 	if err != nil {
 		return "", err
 	}
@@ -210,16 +212,52 @@ func (a *Agent) writeChoice(plan api.Plan, choice *engine.GeneChoice) (string, e
 	if err != nil {
 		return "", errors.Join(err, os.Remove(tmp.Name()))
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), nil
+	return sum, nil
 }
 
-// readChoice reads the chosen genes of a plan.
-func (a *Agent) readChoice(plan api.Plan) (*engine.GeneChoice, error) {
-	path, err := a.inShards(plan, choiceName)
+// choiceFile is the content of the file, and its sum.
+func choiceFile(choice *engine.GeneChoice) (data []byte, sum string, err error) {
+	data, err = json.Marshal(choice)
+	return data, sumOf(data), err
+}
+
+func sumOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// choice returns the chosen genes of the job's plan. Where the file is lost or
+// damaged, they are chosen again: the same, by the plan's sum.
+func (a *Agent) choice(ctx context.Context, j job) (*engine.GeneChoice, error) {
+	path, err := a.inShards(*j.plan, choiceName)
 	if err != nil {
 		return nil, err
 	}
+	choice, readErr := readChoice(path, j.plan.Genes)
+	if readErr == nil {
+		return choice, nil
+	}
+	activity.GetLogger(ctx).Warn("the list of chosen genes is of no use any more: choosing them anew", "reason", readErr)
+	o := engineOptions(engine.Integrate, j.plan.Cells)
+	o.BatchKey = j.plan.BatchKey
+	cells, choice, err := j.eng.OpenIntegration(ctx, j.in, o, chooseOptions(j.plan.NHVG, j.plan.Flavor))
+	if err != nil {
+		return nil, err
+	}
+	defer cells.Close()
+	_, sum, err := choiceFile(choice)
+	if err != nil {
+		return nil, err
+	}
+	if sum != j.plan.Genes {
+		return nil, retry.InvalidData.Errorf("%w; chosen anew the genes are others (SHA-256 %s): start the integration again", readErr, sum)
+	}
+	_, err = a.writeChoice(*j.plan, choice)
+	return choice, err
+}
+
+// readChoice reads the file of chosen genes that has the sum.
+func readChoice(path, want string) (*engine.GeneChoice, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -229,12 +267,12 @@ func (a *Agent) readChoice(plan api.Plan) (*engine.GeneChoice, error) {
 	if err != nil {
 		return nil, err
 	}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != plan.Genes {
-		return nil, retry.InvalidData.Errorf("%s: the SHA-256 is not that of the plan (%s): start the integration again", path, plan.Genes)
+	if sum := sumOf(data); sum != want {
+		return nil, fmt.Errorf("%s: the SHA-256 is %s, want that of the plan, %s", path, sum, want)
 	}
 	choice := &engine.GeneChoice{}
 	if err := json.Unmarshal(data, choice); err != nil {
-		return nil, retry.InvalidData.Errorf("%s: no list of genes: %w", path, err)
+		return nil, fmt.Errorf("%s: no list of genes: %w", path, err)
 	}
 	return choice, nil
 }

@@ -37,11 +37,12 @@ type job struct {
 	opts          engine.Options
 	plan          *api.Plan // nil where the activity embeds the cells itself
 	memo          *memo.Store
+	noMemo        bool // nothing that is there of earlier requests is taken
 }
 
 // resolve finds and checks what a request names, before anything is computed.
 func (a *Agent) resolve(ctx context.Context, q query) (j job, err error) {
-	j.data, j.plan, j.memo = q.data, q.plan, a.memo
+	j.data, j.plan, j.memo, j.noMemo = q.data, q.plan, a.memo, q.noMemo
 	if q.noMemo {
 		j.memo = nil
 	}
@@ -87,10 +88,11 @@ func (a *Agent) resolve(ctx context.Context, q query) (j job, err error) {
 	if q.plan == nil {
 		return j, nil
 	}
-	if j.opts, err = a.plannedOptions(*q.plan); err != nil {
+	if err := checkPlan(*q.plan, j.eng, j.sum); err != nil {
 		return j, err
 	}
-	return j, checkPlan(*q.plan, j.eng, j.sum)
+	j.opts, err = a.plannedOptions(ctx, j)
+	return j, err
 }
 
 // output resolves the path of the output and makes sure that it can be written.
@@ -168,11 +170,11 @@ type embedding struct {
 
 // stored reads the embedding from the shard files of the job's plan. It is nil
 // without a plan.
-func (a *Agent) stored(ctx context.Context, j job) (*embedding, error) {
+func (a *Agent) stored(ctx context.Context, j job, b *beats) (*embedding, error) {
 	if j.plan == nil {
 		return nil, nil
 	}
-	emb, classes, err := a.readShards(ctx, j)
+	emb, classes, err := a.readShards(ctx, j, b)
 	if err != nil {
 		return nil, err
 	}

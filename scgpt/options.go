@@ -48,7 +48,8 @@ type Options struct {
 	// NoMemo stores no results, and uses none.
 	NoMemo bool
 	// KeepShards is the age from which the shard files of an analysis that
-	// failed are removed; 0 means DefaultKeepShards.
+	// failed are removed; 0 means DefaultKeepShards. One that had no worker for
+	// so long loses them too, and computes them again.
 	KeepShards time.Duration
 	// OnDeviceLost is called once when the device cannot be used any more by
 	// this process, with a *compute.DeviceLostError; nil means that it is

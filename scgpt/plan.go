@@ -73,7 +73,7 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 		ShardDir:       filepath.Join(j.out+shardsSuffix, activity.GetInfo(ctx).WorkflowExecution.ID),
 	}
 	if req.Task == api.TaskIntegrate {
-		plan.BatchKey = req.BatchKey
+		plan.BatchKey, plan.NHVG, plan.Flavor = req.BatchKey, req.NHVG, req.Flavor
 	}
 	perCell, err := tokensPerCell(ctx, cells, req)
 	if err != nil {

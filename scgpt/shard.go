@@ -24,25 +24,33 @@ import (
 // file, not from heartbeats: a file that is whole and matches is taken.
 func (a *Agent) embedShard(ctx context.Context, req api.ShardRequest) (api.Shard, error) {
 	start := time.Now()
-	plan := req.Plan
-	from, to := plan.Range(req.Index)
 	b := newBeats(ctx)
 	defer b.stop()
-	b.total.Store(int64(to - from))
+	j, err := a.planned(ctx, req.Plan, req.NoMemo)
+	if err != nil {
+		return api.Shard{}, err
+	}
+	result, err := a.shard(ctx, j, req.Index, b)
+	if err != nil {
+		return api.Shard{}, err
+	}
+	result.Seconds = time.Since(start).Seconds()
+	return result, nil
+}
 
-	j, err := a.planned(ctx, plan, req.NoMemo)
+// shard makes sure that a shard of the job's plan lies in its file: the one that
+// is there, one that another analysis left, a remembered one, or else computed.
+func (a *Agent) shard(ctx context.Context, j job, index int, b *beats) (api.Shard, error) {
+	from, to := j.plan.Range(index)
+	b.total.Store(int64(to - from))
+	path, err := a.shardPath(*j.plan, index)
 	if err != nil {
 		return api.Shard{}, err
 	}
-	path, err := a.shardPath(plan, req.Index)
-	if err != nil {
-		return api.Shard{}, err
-	}
-	result := api.Shard{Index: req.Index, Path: path, Cells: to - from, DeviceClass: j.eng.Class(), BatchTokens: j.eng.BatchTokens()}
+	result := api.Shard{Index: index, Path: path, Cells: to - from, DeviceClass: j.eng.Class(), BatchTokens: j.eng.BatchTokens()}
 	key := j.shardKey(from, to, j.eng.Class())
-	if err := takeOver(path, key, !req.NoMemo); err == nil {
+	if err := takeOver(path, key, !j.noMemo); err == nil {
 		result.Reused = true
-		result.Seconds = time.Since(start).Seconds()
 		return result, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		activity.GetLogger(ctx).Info("computing the shard anew", "reason", err)
@@ -55,7 +63,6 @@ func (a *Agent) embedShard(ctx context.Context, req api.ShardRequest) (api.Shard
 		return api.Shard{}, err
 	}
 	result.BatchTokens = j.eng.BatchTokens()
-	result.Seconds = time.Since(start).Seconds()
 	return result, nil
 }
 
@@ -83,7 +90,7 @@ func (a *Agent) computeShard(ctx context.Context, j job, key shardKey, b *beats,
 // planned resolves what a plan names, and makes sure that model and input are
 // those that it was made with.
 func (a *Agent) planned(ctx context.Context, plan api.Plan, noMemo bool) (j job, err error) {
-	j = job{data: plan.ExpressionData, plan: &plan, memo: a.memo}
+	j = job{data: plan.ExpressionData, plan: &plan, memo: a.memo, noMemo: noMemo}
 	if noMemo {
 		j.memo = nil
 	}
@@ -93,20 +100,22 @@ func (a *Agent) planned(ctx context.Context, plan api.Plan, noMemo bool) (j job,
 	if j.in, j.sum, err = a.data(ctx, plan.ExpressionData); err != nil {
 		return j, err
 	}
-	if j.opts, err = a.plannedOptions(plan); err != nil {
+	if err := checkPlan(plan, j.eng, j.sum); err != nil {
 		return j, err
 	}
-	return j, checkPlan(plan, j.eng, j.sum)
+	j.opts, err = a.plannedOptions(ctx, j)
+	return j, err
 }
 
-// plannedOptions are the options that the shards of a plan are computed with.
-func (a *Agent) plannedOptions(plan api.Plan) (engine.Options, error) {
-	o := engineOptions(engine.Task(plan.Task), plan.Cells)
-	if plan.Task != api.TaskIntegrate {
+// plannedOptions are the options that the shards of the job's plan are computed
+// with.
+func (a *Agent) plannedOptions(ctx context.Context, j job) (engine.Options, error) {
+	o := engineOptions(engine.Task(j.plan.Task), j.plan.Cells)
+	if j.plan.Task != api.TaskIntegrate {
 		return o, nil
 	}
-	o.BatchKey = plan.BatchKey
-	choice, err := a.readChoice(plan)
+	o.BatchKey = j.plan.BatchKey
+	choice, err := a.choice(ctx, j)
 	if err != nil {
 		return o, err
 	}
@@ -172,8 +181,10 @@ func (j job) shardKey(from, to int, class string) shardKey {
 }
 
 // readShards reads the files of all shards of the job's plan, in order, and the
-// device classes that computed them.
-func (a *Agent) readShards(ctx context.Context, j job) (*engine.Embeddings, []string, error) {
+// device classes that computed them. A finished one that is gone by then (an
+// analysis may wait for a worker longer than Options.KeepShards), damaged, or a
+// worker's of another version, is computed anew.
+func (a *Agent) readShards(ctx context.Context, j job, b *beats) (*engine.Embeddings, []string, error) {
 	plan := *j.plan
 	if plan.Shards() == 0 {
 		return nil, nil, retry.InvalidData.Errorf("plan of %d cells in shards of %d: want at least one shard", plan.NObs, plan.ShardCells)
@@ -189,12 +200,18 @@ func (a *Agent) readShards(ctx context.Context, j job) (*engine.Embeddings, []st
 		if err != nil {
 			return nil, nil, err
 		}
-		e, class, err := readShard(path, j.shardKey(from, to, ""), true)
-		if errors.Is(err, errShardMismatch) {
-			err = retry.InvalidData.Wrap(err)
-		}
+		want := j.shardKey(from, to, "")
+		e, class, err := readShard(path, want, true)
 		if err != nil {
-			return nil, nil, err
+			activity.GetLogger(ctx).Warn("a finished shard is of no use any more: computing it anew", "reason", err)
+			if _, err := a.shard(ctx, j, i, b); err != nil {
+				return nil, nil, err
+			}
+			b.total.Store(0)
+			b.done.Store(0)
+			if e, class, err = readShard(path, want, true); err != nil {
+				return nil, nil, errors.New(err.Error()) // without its class, which is a request's, and final
+			}
 		}
 		runs = append(runs, e)
 		if len(classes) == 0 || classes[len(classes)-1] != class {

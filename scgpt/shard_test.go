@@ -92,7 +92,7 @@ func TestShardFoldersOfAnotherLayoutAreRefused(t *testing.T) {
 			_, err := discardIn(t, a, dir)
 			class, _ := retry.ClassOf(err)
 			require.Equal(t, retry.InvalidData, class, "%v", err)
-			_, _, err = a.readShards(t.Context(), job{plan: &api.Plan{ShardDir: dir, NObs: 1, ShardCells: 1}})
+			_, _, err = a.readShards(t.Context(), job{plan: &api.Plan{ShardDir: dir, NObs: 1, ShardCells: 1}}, nil)
 			class, _ = retry.ClassOf(err)
 			require.Equal(t, retry.InvalidData, class, "%v", err)
 		})
@@ -100,7 +100,7 @@ func TestShardFoldersOfAnotherLayoutAreRefused(t *testing.T) {
 	require.FileExists(t, filepath.Join(root, "000000.shard"))
 	require.FileExists(t, filepath.Join(root, "user", "000000.shard"))
 	require.FileExists(t, filepath.Join(root, ".shards", "id", "000000.shard"))
-	_, _, err := a.readShards(t.Context(), job{plan: &api.Plan{ShardDir: "x.shards/id"}})
+	_, _, err := a.readShards(t.Context(), job{plan: &api.Plan{ShardDir: "x.shards/id"}}, nil)
 	require.ErrorContains(t, err, "want at least one shard")
 }
 

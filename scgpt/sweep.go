@@ -21,7 +21,8 @@ func (a *Agent) sweep(ctx context.Context) {
 // sweepBeside removes from the folder of an output what nobody will take over any
 // more: shard files of analyses, and files that a killed process was writing, if
 // nothing of the kind has changed for Options.KeepShards. A running analysis
-// finishes a shard far more often.
+// finishes a shard far more often; one that had no worker for so long computes its
+// shards anew in the end (readShards).
 func (a *Agent) sweepBeside(ctx context.Context, out string) {
 	folder := filepath.Dir(out)
 	entries, err := os.ReadDir(folder)

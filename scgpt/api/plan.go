@@ -88,9 +88,12 @@ type Plan struct {
 	// Cells has what a reference says of its tokens filled in.
 	Cells CellOptions `json:"cells,omitzero"`
 	// BatchKey is the column of batches to integrate, Genes the SHA-256 of the
-	// list of chosen genes, which lies in ShardDir.
+	// list of chosen genes, which lies in ShardDir. NHVG and Flavor are those of
+	// the request, to choose them again should the list be lost.
 	BatchKey string `json:"batch_key,omitempty"`
 	Genes    string `json:"genes,omitempty"`
+	NHVG     int    `json:"n_hvg,omitempty"`
+	Flavor   string `json:"flavor,omitempty"`
 	// NObs counts the cells.
 	NObs       int       `json:"n_obs"`
 	ShardCells int       `json:"shard_cells"`
