@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/seed-ab6af24b/troupe/agent/memo"
 	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
@@ -25,6 +27,8 @@ type query struct {
 	plan                        *api.Plan
 	suffix                      string // of the default output, with the dot
 	noMemo                      bool
+	// planning is true for plan_cells, which checks what the user asked for.
+	planning bool
 }
 
 // job is a query with everything that it names found and checked.
@@ -79,7 +83,7 @@ func (a *Agent) resolve(ctx context.Context, q query) (j job, err error) {
 	if j.in, err = a.roots.InputOrFolder(q.data); err != nil {
 		return j, err
 	}
-	if j.out, err = a.output(q, j.in); err != nil {
+	if j.out, err = a.output(ctx, q, j.in); err != nil {
 		return j, err
 	}
 	if j.in, j.sum, err = a.data(ctx, q.data); err != nil {
@@ -96,12 +100,12 @@ func (a *Agent) resolve(ctx context.Context, q query) (j job, err error) {
 }
 
 // output resolves the path of the output and makes sure that it can be written.
-func (a *Agent) output(q query, in string) (string, error) {
+func (a *Agent) output(ctx context.Context, q query, in string) (string, error) {
 	path := q.out
 	switch {
 	case path == "":
 		path = filepath.Join(a.opts.Out, strings.TrimSuffix(filepath.Base(in), ".h5ad")+q.suffix)
-	case q.plan == nil: // a plan is gone on with, whatever an older worker let pass
+	case q.planning || q.plan == nil && !afterPlan(ctx): // what is planned goes on, whatever an older worker let pass
 		if err := anndata.CheckName(path); err != nil {
 			return "", retry.InvalidData.Errorf("out: %w", err)
 		}
@@ -114,6 +118,15 @@ func (a *Agent) output(q query, in string) (string, error) {
 		return "", retry.InvalidData.Errorf("%s: out is the input itself: choose another path", q.data)
 	}
 	return out, storage.CheckWritable(out)
+}
+
+// afterPlan reports whether the activity is one of the agent's own workflows, which
+// plan before anything else: with one shard, a request has no plan to tell by.
+func afterPlan(ctx context.Context) bool {
+	w := activity.GetInfo(ctx).WorkflowType
+	return w != nil && slices.Contains([]string{
+		api.Analysis.Name(), api.Annotation.Name(), api.Integration.Name(), api.CellEmbedding.Name(),
+	}, w.Name)
 }
 
 // canLabel says both ways to get labels where there is neither.

@@ -30,6 +30,7 @@ func (a *Agent) planCells(ctx context.Context, req api.PlanRequest) (api.Plan, e
 	j, err := a.resolve(ctx, query{
 		task: req.Task, data: req.ExpressionData, model: req.Model, reference: req.ReferenceDataset,
 		out: req.Out, suffix: suffixes[req.Task], cells: req.Cells, neighbors: req.Neighbors, batchKey: req.BatchKey,
+		planning: true,
 	})
 	if err != nil {
 		return api.Plan{}, err
