@@ -1,8 +1,10 @@
 package scgpt
 
 import (
+	"context"
 	"sync"
 
+	"github.com/seed-ab6af24b/troupe/retry"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 )
 
@@ -47,10 +49,17 @@ func (o *openCells) open(eng *engine.Engine, path, sum string, opts engine.Optio
 	return o.last, nil
 }
 
-// release gives the cells back.
-func (s *sharedCells) release() {
+// release gives the cells back, after a use under ctx that ended with err. Where
+// the open file itself may be at fault (a handle that has become stale, a failed
+// read), the next use opens it anew; not after a cancellation, nor where the request
+// or the data are at fault.
+func (s *sharedCells) release(ctx context.Context, err error) {
+	class, _ := retry.ClassOf(err)
 	s.owner.mu.Lock()
 	defer s.owner.mu.Unlock()
+	if err != nil && ctx.Err() == nil && !class.Final() && s.owner.last == s {
+		s.owner.drop()
+	}
 	s.unuse()
 }
 

@@ -74,7 +74,7 @@ func (a *Agent) computeShard(ctx context.Context, j job, key shardKey, b *beats,
 		if err != nil {
 			return err
 		}
-		defer cells.release()
+		defer func() { cells.release(ctx, err) }()
 		emb, err = cells.Embed(ctx, key.From, key.To, b.progress)
 		return err
 	})
