@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -257,22 +258,25 @@ func (r *Registry) WaitReady(ctx context.Context, names ...string) error {
 		r.mu.Unlock()
 	}
 	for {
-		changed, waiting, err := r.firstUnready(names)
+		changed, waiting, err := r.unready(names)
 		if err != nil || waiting == nil {
 			return err
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
+		// Any of them may change, and be the one that fails.
+		events := []reflect.SelectCase{{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())}}
+		for _, c := range changed {
+			events = append(events, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(c)})
+		}
+		if which, _, _ := reflect.Select(events); which == 0 {
 			return fmt.Errorf("%w: %w", waiting, context.Cause(ctx))
 		}
 	}
 }
 
-// firstUnready returns why agents are not ready, nil if all are, and a channel
-// that is closed when the first of them changes. err is set where waiting is
-// of no use.
-func (r *Registry) firstUnready(names []string) (changed <-chan struct{}, waiting, err error) {
+// unready returns why agents are not ready, nil if all are, and for each that is
+// not a channel that is closed when it changes. err is set where waiting is of no
+// use.
+func (r *Registry) unready(names []string) (changed []<-chan struct{}, waiting, err error) {
 	var reasons []error
 	for _, name := range names {
 		s, err := r.find(name)
@@ -288,9 +292,7 @@ func (r *Registry) firstUnready(names []string) (changed <-chan struct{}, waitin
 		case status.State == StateStopped, status.State == StateDraining:
 			return nil, nil, fmt.Errorf("agent %q is %s", name, status.State)
 		}
-		if changed == nil {
-			changed = c
-		}
+		changed = append(changed, c)
 		reasons = append(reasons, notReady(status))
 	}
 	return changed, errors.Join(reasons...), nil
