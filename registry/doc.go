@@ -61,7 +61,9 @@
 // The process is this program again, or another one, and runs the same main
 // function: its registry knows whose child it is, runs that agent alone, and
 // tells its parent about state, log and metrics over a pipe. What main does
-// before Run happens there too, unless it asks [IsChild].
+// before Run happens there too, unless it asks [IsChild], and has
+// ProcessOptions.StartTimeout; what it does after Run is a part of the agent's stop.
+// Of several registries of a program, the one that has the agent runs it there.
 //
 // With several [ProcessOptions] an agent has several processes on one task
 // queue, each with its own device and environment: one per GPU, say.

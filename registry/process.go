@@ -73,6 +73,15 @@ type ProcessOptions struct {
 // of the options, one with the zero options if there are none. All poll the
 // agent's task queue. The agent that is registered here is never started; it
 // says name, queue and what is served. See Isolation in the package comment.
+//
+// The program may have several registries. In the process, the one that has an agent
+// of that name runs it; Run of the others waits until the process is to exit. Where
+// several have one, it is the one with the task queue, the namespace and the address
+// of the parent's; WithNamespace tells registries apart that do not make their
+// clients themselves. Make the registries, and register with them, before or at
+// about the time that the first of them runs: a registry of a process waits 3 s for
+// one that is made later. A process that finds no such agent, or cannot tell which
+// one is meant, fails for good.
 func Process(each ...ProcessOptions) AgentOption {
 	if len(each) == 0 {
 		each = []ProcessOptions{{}}

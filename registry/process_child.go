@@ -3,6 +3,7 @@ package registry
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -18,6 +19,10 @@ type child struct {
 	conn  *process.Conn
 	hello process.Hello
 	out   *outbox
+	// members are the registries of this program.
+	members *members
+	// refuse says once, for all of them, that none has the agent.
+	refuse sync.Once
 	// order keeps a report that knows nothing of an activity from being sent
 	// after the activity's announcement.
 	order sync.Mutex
@@ -39,24 +44,31 @@ var asChild = sync.OnceValues(func() (*child, error) {
 })
 
 func newChild(conn *process.Conn, hello process.Hello, exit func(int)) *child {
-	return &child{conn: conn, hello: hello, exit: exit, out: &outbox{conn: conn}}
+	return &child{conn: conn, hello: hello, exit: exit, out: &outbox{conn: conn}, members: newMembers()}
 }
 
 // runChild is Run in a child: it runs the one agent that the process is for,
-// until ctx or the parent ends it.
+// until ctx or the parent ends it, or waits for that if another registry of the
+// program does.
 func (r *Registry) runChild(ctx context.Context) (err error) {
 	c := r.child
-	final := false
-	defer func() { c.bye(err, final) }()
-
-	r.mu.Lock()
-	s, ok := r.agents[c.hello.Agent]
-	r.mu.Unlock()
-	c.introduce(s, ok)
-	if !ok {
-		final = true
-		return fmt.Errorf("this process is to run the agent %q, which its program does not register", c.hello.Agent)
+	s, err := c.await(ctx, r)
+	switch {
+	case err != nil:
+		c.refuse.Do(func() {
+			c.introduce("")
+			c.bye(err, true)
+		})
+		return err
+	case s == nil:
+		return nil
 	}
+	final := false
+	defer func() {
+		c.bye(err, final)
+		c.members.leave()
+	}()
+	c.introduce(s.queue)
 	if err := c.limit(); err != nil {
 		final = true
 		return err
@@ -86,17 +98,16 @@ func (r *Registry) runChild(ctx context.Context) (err error) {
 		err = r.stop()
 	case <-s.done:
 		final, err = true, s.outcome
+	case clash := <-c.members.clash:
+		final, err = true, errors.Join(clash, r.stop())
 	}
 	return err
 }
 
 // introduce says hello. A program without the agent introduces itself as
-// whatever it is asked for: its next word says what is wrong.
-func (c *child) introduce(s *supervisor, ok bool) {
-	hello := process.Hello{Protocol: process.Version, Module: version(), Agent: c.hello.Agent}
-	if ok {
-		hello.TaskQueue = s.queue
-	}
+// whatever it is asked for, without a task queue: its next word says what is wrong.
+func (c *child) introduce(queue string) {
+	hello := process.Hello{Protocol: process.Version, Module: version(), Agent: c.hello.Agent, TaskQueue: queue}
 	c.out.put(process.Message{Type: process.TypeHello, Hello: &hello})
 }
 
@@ -201,6 +212,7 @@ const maxMetrics = process.MaxFrame / 4 * 3 * 9 / 10
 func (r *Registry) become(c *child, err error) {
 	r.child, r.childErr = c, err
 	if c != nil {
+		c.join(r)
 		r.options.Logger = slog.New(&childHandler{out: c.out, wanted: r.options.Logger.Handler()})
 	}
 }

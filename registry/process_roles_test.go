@@ -125,6 +125,8 @@ func playRole(role string) int {
 		hello.Protocol, hello.Module, hello.TaskQueue = 99, "v9.9.9", "a-tasks"
 		_ = conn.Send(process.Message{Type: process.TypeHello, Hello: &hello})
 		select {}
+	case "has two registries", "has two registries at once":
+		return t.twoRegistries(role == "has two registries at once")
 	case "has another agent":
 		return Main(Options{Dial: t.server.dial}, func(reg *Registry) error { return reg.Register(newFakeAgent("b")) })
 	case "has another queue":

@@ -103,8 +103,9 @@ func (s *session) live(ctx context.Context) error {
 	})
 	hello := process.Hello{
 		Protocol: process.Version, Module: version(),
-		Agent: s.name, Instance: s.instance, Device: s.opts.Device, Nice: s.opts.Nice, Idle: s.opts.Idle,
-		Orphans: s.orphans, Cause: s.cause,
+		Agent: s.name, TaskQueue: s.queue, Namespace: s.connection.namespace, Target: s.connection.target,
+		Instance: s.instance, Device: s.opts.Device, Nice: s.opts.Nice, Idle: s.opts.Idle,
+		Orphans: slices.Clone(s.orphans), Cause: s.cause,
 	}
 	if s.child.Limit == "rlimit" {
 		hello.Memory = s.opts.MemoryLimit

@@ -87,7 +87,16 @@ func (r *Registry) Register(a agent.Agent, opts ...AgentOption) error {
 			return fmt.Errorf("register agent %q: %w", s.name, err)
 		}
 	}
+	if err := r.add(s); err != nil {
+		return err
+	}
+	if r.child != nil {
+		r.child.registered()
+	}
+	return nil
+}
 
+func (r *Registry) add(s *supervisor) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.phase == phaseStopped {

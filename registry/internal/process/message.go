@@ -63,9 +63,13 @@ type Message struct {
 type Hello struct {
 	Protocol int `json:"protocol"`
 
-	Agent    string `json:"agent"`
-	Instance int    `json:"instance,omitempty"`
-	Device   string `json:"device,omitempty"`
+	Agent string `json:"agent"`
+	// Namespace and Target are those of the parent's registry, as far as it knows
+	// them, for a child with several registries.
+	Namespace string `json:"namespace,omitempty"`
+	Target    string `json:"target,omitempty"`
+	Instance  int    `json:"instance,omitempty"`
+	Device    string `json:"device,omitempty"`
 	// Memory is the number of bytes that the child sets as its own limit, 0
 	// where there is none or the parent has set it.
 	Memory int64 `json:"memory,omitempty"`
@@ -79,7 +83,7 @@ type Hello struct {
 	Orphans [][]byte `json:"orphans,omitempty"`
 	Cause   string   `json:"cause,omitempty"`
 
-	// TaskQueue is the child's answer.
+	// TaskQueue is the agent's: the parent's, and the child's answer.
 	TaskQueue string `json:"task_queue,omitempty"`
 	// Module is the version of this module in the program, for messages.
 	Module string `json:"module,omitempty"`
