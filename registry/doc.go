@@ -72,7 +72,7 @@
 // does not answer pings, or holds an activity that does not end, is replaced
 // after a growing delay (Options.BackOff); its last words, a [ProcessError],
 // stand in the log and in [Status]. What it ran is given to other workers by
-// Temporal, or to its successor.
+// Temporal, or to its successor: the first that starts tells the server.
 //
 // # Stopping
 //

@@ -74,7 +74,7 @@ func (r *Registry) runChild(ctx context.Context) (err error) {
 		return err
 	}
 	s.running.announce = c.announce
-	s.orphans = &orphans{tokens: c.hello.Orphans, cause: c.hello.Cause}
+	s.orphans = &orphans{tokens: c.hello.Orphans, cause: c.hello.Cause, told: c.reported}
 	if err := r.start(); err != nil {
 		final = true
 		return err
@@ -135,6 +135,11 @@ func (c *child) bye(err error, final bool) {
 		m.Error = unnamed(err)
 	}
 	<-c.out.put(m)
+}
+
+// reported tells the parent for which orphans it has no need to find anyone else.
+func (c *child) reported(tokens [][]byte) {
+	c.out.put(process.Message{Type: process.TypeReported, Tokens: tokens})
 }
 
 // report tells the parent of every change of the agent's status.

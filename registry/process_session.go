@@ -256,6 +256,10 @@ func (s *session) take(m process.Message) {
 		}
 	case process.TypeMetrics:
 		s.takeMetrics(m)
+	case process.TypeReported:
+		s.orphans = slices.DeleteFunc(s.orphans, func(token []byte) bool {
+			return slices.ContainsFunc(m.Tokens, func(told []byte) bool { return bytes.Equal(token, told) })
+		})
 	case process.TypeBye:
 		s.bye = &m
 	}

@@ -144,7 +144,8 @@ type childProcess struct {
 	status  ProcessStatus // guarded by processes.mu
 	current *session      // likewise; nil while there is no process
 
-	// orphans ran when the last process ended, which cause tells.
+	// orphans ran in processes that have ended, of which the server has not been
+	// told yet, the oldest first; cause is how the last of those ended.
 	orphans [][]byte
 	cause   string
 }
@@ -176,14 +177,13 @@ func (p *childProcess) run(ctx context.Context) error {
 // ended notes how a process ended.
 func (p *childProcess) ended(err error) {
 	var words *ProcessError
-	p.orphans, p.cause = nil, ""
 	if errors.As(err, &words) {
-		p.cause = words.Error()
 		for _, a := range words.Running {
 			if a.token != nil {
-				p.orphans = append(p.orphans, a.token)
+				p.orphans, p.cause = append(p.orphans, a.token), words.Error()
 			}
 		}
+		p.orphans = slices.Delete(p.orphans, 0, max(len(p.orphans)-maxOrphans, 0))
 	}
 	p.change(p, func(s *ProcessStatus) {
 		s.PID, s.Doing, s.Identity, s.Running, s.ResidentBytes, s.MemoryLimit = 0, "", "", []RunningActivity{}, 0, ""
@@ -205,6 +205,9 @@ func (p *childProcess) ended(err error) {
 		p.log.Warn("Process ended", "process", p.instance, "error", err)
 	}
 }
+
+// maxOrphans bounds those that are kept: the oldest have timed out first.
+const maxOrphans = 2 * maxReported
 
 // outcomeOf says whose error it is, where the agent has several processes.
 func (p *childProcess) outcomeOf(err error) error {

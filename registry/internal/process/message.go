@@ -34,6 +34,8 @@ const (
 	// TypeStatus.
 	TypeBegin Type = "begin"
 	TypeLog   Type = "log"
+	// TypeReported says which Tokens of the hello's Orphans the server knows of.
+	TypeReported Type = "reported"
 	// TypeBye is the last message: the child is about to exit.
 	TypeBye Type = "bye"
 )
@@ -50,8 +52,9 @@ type Message struct {
 	Status json.RawMessage `json:"status,omitempty"`
 	Record *Record         `json:"record,omitempty"`
 	Usage  *Usage          `json:"usage,omitempty"`
-	// Metrics are opaque here.
-	Metrics []byte `json:"metrics,omitempty"`
+	// Metrics are opaque here. Error says why there are none.
+	Metrics []byte   `json:"metrics,omitempty"`
+	Tokens  [][]byte `json:"tokens,omitempty"`
 	// Error is why the child ends, empty if it was asked to and all went well;
 	// Final says that another child would fail in the same way.
 	Error string `json:"error,omitempty"`
@@ -78,8 +81,9 @@ type Hello struct {
 	Nice int  `json:"nice,omitempty"`
 	Idle bool `json:"idle,omitempty"`
 
-	// Orphans are the task tokens of activities that ran in the process
-	// before, and Cause is how that ended: the child tells the server.
+	// Orphans are the task tokens of activities that ran in processes before,
+	// and Cause is how the last of those ended: the child tells the server, and
+	// then the parent.
 	Orphans [][]byte `json:"orphans,omitempty"`
 	Cause   string   `json:"cause,omitempty"`
 
