@@ -17,6 +17,8 @@ import (
 const (
 	DefaultAnswerTimeout  = 15 * time.Second
 	DefaultOverdueTimeout = time.Minute
+	DefaultStartTimeout   = time.Minute
+	DefaultExitTimeout    = 15 * time.Second
 )
 
 // ProcessOptions describe one process of an agent. The zero value runs this
@@ -67,6 +69,17 @@ type ProcessOptions struct {
 	// for such an activity keeps its slot; the default is
 	// DefaultOverdueTimeout, a negative one is for ever.
 	OverdueTimeout time.Duration
+	// StartTimeout is how long the program may take until its registry runs (what
+	// main does before Run counts) before the process is ended and replaced; the
+	// default is DefaultStartTimeout, a negative one is for ever.
+	StartTimeout time.Duration
+	// ExitTimeout is how long the program may take to exit after its registry has
+	// ended by an error (what main does after Run counts) before the process is
+	// killed; the default is DefaultExitTimeout, a negative one is for ever. While
+	// the agent is stopped, what is left of its stop timeout holds in its place: a
+	// program that has not exited shortly before the end of that is killed, which
+	// is logged, and no error if its agent has stopped well.
+	ExitTimeout time.Duration
 }
 
 // Process runs the agent in a process of its own, or in several: one for each
@@ -114,6 +127,12 @@ func (o ProcessOptions) withDefaults() ProcessOptions {
 	}
 	if o.OverdueTimeout == 0 {
 		o.OverdueTimeout = DefaultOverdueTimeout
+	}
+	if o.StartTimeout == 0 {
+		o.StartTimeout = DefaultStartTimeout
+	}
+	if o.ExitTimeout == 0 {
+		o.ExitTimeout = DefaultExitTimeout
 	}
 	return o
 }

@@ -136,6 +136,9 @@ func playRole(role string) int {
 			return reg.Register(a)
 		})
 	}
+	if afterRun[role] != nil {
+		return t.hangs(role)
+	}
 	return Main(Options{Dial: t.dial}, func(reg *Registry) error {
 		reg.newWorker = t.server.newWorker
 		a, b := newFakeAgent("a"), newFakeAgent("b")

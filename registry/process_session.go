@@ -17,10 +17,6 @@ import (
 const (
 	// pingInterval is how often a process is asked for a sign of life.
 	pingInterval = time.Second
-	// helloTimeout is how long a program may take to get to Run.
-	helloTimeout = time.Minute
-	// byeTimeout is how long a process may take to exit after its last word.
-	byeTimeout = 5 * time.Second
 	// restTimeout bounds the wait for what a dead process had sent.
 	restTimeout = time.Second
 )
@@ -33,6 +29,9 @@ type session struct {
 	messages chan process.Message
 	broken   chan error // why there are no more messages
 
+	// telling is true until the process has read the hello, which may never be.
+	telling bool
+	told    chan error
 	greeted bool
 	// ping is the number of the last one; unanswered tells that there is no
 	// pong yet, and missed how many intervals ago it should have come.
@@ -110,9 +109,9 @@ func (s *session) live(ctx context.Context) error {
 	if s.child.Limit == "rlimit" {
 		hello.Memory = s.opts.MemoryLimit
 	}
-	if err := s.child.Send(process.Message{Type: process.TypeHello, Hello: &hello}); err != nil {
-		s.kill("it takes no message: " + err.Error())
-	}
+	// A pipe may have less room than the hello takes, and the process may not read.
+	s.telling, s.told = true, make(chan error, 1)
+	reading.Go(func() { s.told <- s.child.Send(process.Message{Type: process.TypeHello, Hello: &hello}) })
 	s.watch(ctx)
 	return s.epitaph(ctx, spec.Env)
 }
@@ -143,8 +142,12 @@ func (s *session) read(gone <-chan struct{}) {
 func (s *session) watch(ctx context.Context) {
 	ticker := time.NewTicker(pingInterval)
 	defer ticker.Stop()
-	greeting := time.NewTimer(helloTimeout)
-	defer greeting.Stop()
+	var greeting <-chan time.Time
+	if s.opts.StartTimeout >= 0 {
+		timer := time.NewTimer(s.opts.StartTimeout)
+		defer timer.Stop()
+		greeting = timer.C
+	}
 	stopping, late, broken := ctx.Done(), s.late, s.broken
 	var leaving <-chan time.Time
 	for {
@@ -157,24 +160,29 @@ func (s *session) watch(ctx context.Context) {
 		case m := <-s.messages:
 			s.take(m)
 			if s.bye != nil && leaving == nil {
-				leaving = time.After(byeTimeout)
+				leaving = s.timeToExit(ctx)
 			}
 		case err := <-broken:
 			broken = nil
 			s.lostConnection(err)
 			if leaving == nil {
-				leaving = time.After(byeTimeout)
+				leaving = s.timeToExit(ctx)
+			}
+		case err := <-s.told:
+			s.telling = false
+			if err != nil {
+				s.kill("it takes no message: " + err.Error())
 			}
 		case <-leaving:
-			s.kill(fmt.Sprintf("it did not exit within %v after its last word", byeTimeout))
+			s.exitsNot(ctx)
 		case <-ticker.C:
 			s.sendPing()
 			if ctx.Err() == nil {
 				s.checkOverdue()
 			}
-		case <-greeting.C:
-			if !s.greeted {
-				s.kill(fmt.Sprintf("it did not introduce itself within %v: does its program call Run of a registry?", helloTimeout))
+		case <-greeting:
+			if s.telling || !s.greeted {
+				s.kill(fmt.Sprintf("it did not introduce itself within %v (ProcessOptions.StartTimeout): does its program call Run of a registry?", s.opts.StartTimeout))
 			}
 		case <-stopping:
 			stopping = nil
@@ -183,6 +191,44 @@ func (s *session) watch(ctx context.Context) {
 			late = nil
 			s.kill("it had not stopped when its stop was cut")
 		}
+	}
+}
+
+// timeToExit ends when a process that has said its last word must be gone. While
+// the agent stops, it has what is left of the stop's time: what its program does
+// after Run, to send what telemetry has, say, is a part of the stop.
+func (s *session) timeToExit(ctx context.Context) <-chan time.Time {
+	left := s.opts.ExitTimeout
+	if ctx.Err() != nil && s.bye != nil {
+		t, ok := s.deadline()
+		if !ok {
+			return nil
+		}
+		left = time.Until(t)
+		left = max(left-min(left/5, maxExitMargin), 0)
+	}
+	if left < 0 {
+		return nil
+	}
+	return time.After(left)
+}
+
+// maxExitMargin is how long before the end of a stop a process is killed that has
+// nothing more to say: that takes a moment.
+const maxExitMargin = time.Second
+
+// exitsNot ends a process that did not exit in time. What its agent said in the end
+// is how that ended, and stands.
+func (s *session) exitsNot(ctx context.Context) {
+	switch {
+	case s.bye != nil && ctx.Err() != nil:
+		s.log.Warn("Killed a process whose agent had stopped, but whose program had not exited when the time to stop was up", "process", s.instance)
+		s.end()
+	case s.bye != nil && s.bye.Error != "":
+		s.log.Warn("Killed a process whose agent had ended, but whose program had not exited", "process", s.instance, "timeout", s.opts.ExitTimeout)
+		s.end()
+	default:
+		s.kill(fmt.Sprintf("it did not exit within %v after its last word (ProcessOptions.ExitTimeout)", s.opts.ExitTimeout))
 	}
 }
 
@@ -314,7 +360,7 @@ func (s *session) takeBegin(a RunningActivity) {
 // sendPing counts pings without an answer instead of time, which may have passed
 // while this process itself was held.
 func (s *session) sendPing() {
-	if !s.greeted {
+	if s.telling || !s.greeted {
 		return
 	}
 	if s.unanswered {
@@ -366,7 +412,7 @@ func (s *session) drainChild() {
 		left = max(left-min(left/10, maxDrainMargin), 0)
 	}
 	s.change(s.childProcess, func(st *ProcessStatus) { st.State, st.Doing = StateDraining, "waiting for its process to stop" })
-	if !s.greeted {
+	if s.telling || !s.greeted {
 		s.kill("the agent was stopped before it introduced itself")
 		return
 	}
@@ -392,7 +438,7 @@ func (s *session) epitaph(ctx context.Context, env []string) error {
 			return permanentError{err}
 		}
 		return err
-	case stopping && !s.greeted, stopping && s.reason == "" && s.bye != nil:
+	case stopping && (s.telling || !s.greeted), stopping && s.reason == "" && s.bye != nil:
 		return nil
 	}
 	s.mu.Lock()

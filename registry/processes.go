@@ -230,10 +230,13 @@ func (p *childProcess) pause(ctx context.Context, delay time.Duration) {
 	}
 }
 
+// killTimeout bounds the wait for a process that was killed.
+const killTimeout = 5 * time.Second
+
 // awaitKilled returns when the processes of a stop that came too late are gone,
 // which a kill takes a moment for.
 func (ps *processes) awaitKilled(ctx context.Context) {
-	timer := time.NewTimer(byeTimeout)
+	timer := time.NewTimer(killTimeout)
 	defer timer.Stop()
 	select {
 	case <-ps.done:
