@@ -38,10 +38,20 @@ const reportPause = 20 * time.Millisecond
 var asChild = sync.OnceValues(func() (*child, error) {
 	conn, hello, ok, err := process.Parent()
 	if !ok || err != nil {
+		refuseVersion(conn, err)
 		return nil, err
 	}
 	return newChild(conn, hello, os.Exit), nil
 })
+
+// refuseVersion says hello to a parent that speaks another version of the protocol,
+// so that it knows why this process ends, and that another would do so too.
+func refuseVersion(conn *process.Conn, err error) {
+	var other *process.VersionError
+	if errors.As(err, &other) {
+		_ = conn.Send(process.Message{Type: process.TypeHello, Hello: &process.Hello{Protocol: process.Version, Module: version()}})
+	}
+}
 
 func newChild(conn *process.Conn, hello process.Hello, exit func(int)) *child {
 	return &child{conn: conn, hello: hello, exit: exit, out: &outbox{conn: conn}, members: newMembers()}

@@ -378,6 +378,37 @@ func (p *parentOf) hangUp(t *testing.T) {
 	require.NoError(t, p.w.Close())
 }
 
+// A program of another version of the protocol says so, in its hello, and its parent
+// gives it up.
+func TestProgramOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	program, err := process.Start(process.Spec{
+		Path: os.Args[0], Output: io.Discard,
+		Env: append(os.Environ(), roleVariable+"=works", folderVariable+"="+t.TempDir()),
+	})
+	require.NoError(t, err)
+	defer func() {
+		program.Kill()
+		<-program.Exited()
+		require.NoError(t, program.Close())
+	}()
+	stranger := process.Hello{Protocol: process.Version + 1, Module: "v9.9.9", Agent: "a"}
+	require.NoError(t, program.Send(process.Message{Type: process.TypeHello, Hello: &stranger}))
+	m, err := program.Receive()
+	require.NoError(t, err, "it ended without a word")
+	require.Equal(t, process.Message{Type: process.TypeHello, Hello: &process.Hello{Protocol: process.Version, Module: version()}}, m)
+	<-program.Exited()
+	require.Equal(t, "exit status 1", program.Exit())
+	require.Contains(t, program.Output(), "the other side (module version v9.9.9) speaks version 2 of the protocol between processes, this one version 1")
+
+	m.Hello.Protocol++ // as a parent of the other version sees it
+	s := offline(t, io.Discard)
+	s.child = program
+	s.take(m)
+	require.True(t, permanent(s.epitaph(t.Context(), nil)))
+	require.ErrorContains(t, s.fault, "build both from one version of the module")
+}
+
 func TestRedacted(t *testing.T) {
 	t.Parallel()
 	env := []string{"TEMPORAL_API_KEY=sesame-open", "my_token=another one", "PATH=/usr/bin:/bin", "KEY=1", "SECRET_SETTING"}
