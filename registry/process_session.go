@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -350,9 +351,10 @@ func (s *session) takeStatus(status Status) {
 // takeBegin adds an activity, unless a status has done so already.
 func (s *session) takeBegin(a RunningActivity) {
 	s.change(s.childProcess, func(st *ProcessStatus) {
-		known := slices.ContainsFunc(st.Running, func(b RunningActivity) bool { return bytes.Equal(a.token, b.token) && a.Type == b.Type })
+		known := slices.ContainsFunc(st.Running, func(b RunningActivity) bool { return a.key() == b.key() })
 		if !known && len(st.Running) < maxReported {
 			st.Running = append(slices.Clone(st.Running), a)
+			slices.SortStableFunc(st.Running, func(a, b RunningActivity) int { return cmp.Compare(a.id, b.id) })
 		}
 	})
 }

@@ -149,7 +149,7 @@ func TestStatusTravels(t *testing.T) {
 	want := Status{
 		Agent: "a", TaskQueue: "q", Namespace: "n", State: StateReady, Ready: true, Since: now, Doing: "d", Restarts: 3,
 		Identity: "i", Details: map[string]string{"device": "cuda:0"}, Workflows: []string{"W"}, Activities: []string{"a"},
-		Running: []RunningActivity{{Type: "a", WorkflowID: "w", Attempt: 2, Since: now, Ended: now, token: []byte("t")}},
+		Running: []RunningActivity{{Type: "a", WorkflowID: "w", Attempt: 2, Since: now, Ended: now, token: []byte("t"), id: 7}},
 	}
 	raw, err := encodeStatus(want)
 	require.NoError(t, err)

@@ -55,8 +55,9 @@ const maxReported = 100
 type reportedStatus struct {
 	plainStatus
 	LastError string `json:"last_error,omitempty"`
-	// Tokens are those of the activities that run, in the same order.
+	// Tokens and IDs are those of the activities that run, in the same order.
 	Tokens [][]byte `json:"tokens,omitempty"`
+	IDs    []uint64 `json:"ids,omitempty"`
 }
 
 type plainStatus Status
@@ -68,7 +69,7 @@ func encodeStatus(s Status) (json.RawMessage, error) {
 		r.LastError = s.LastError.Error()
 	}
 	for _, a := range s.Running {
-		r.Tokens = append(r.Tokens, a.token)
+		r.Tokens, r.IDs = append(r.Tokens, a.token), append(r.IDs, a.id)
 	}
 	return json.Marshal(r)
 }
@@ -92,6 +93,9 @@ func decodeStatus(raw json.RawMessage) (Status, error) {
 	for i := range s.Running[:min(len(s.Running), len(r.Tokens))] {
 		s.Running[i].token = r.Tokens[i]
 	}
+	for i := range s.Running[:min(len(s.Running), len(r.IDs))] {
+		s.Running[i].id = r.IDs[i]
+	}
 	return s, nil
 }
 
@@ -99,10 +103,11 @@ func decodeStatus(raw json.RawMessage) (Status, error) {
 type reportedActivity struct {
 	RunningActivity
 	Token []byte `json:"token,omitempty"`
+	ID    uint64 `json:"id,omitempty"`
 }
 
 func encodeActivity(a RunningActivity) json.RawMessage {
-	raw, err := json.Marshal(reportedActivity{a, a.token})
+	raw, err := json.Marshal(reportedActivity{a, a.token, a.id})
 	if err != nil {
 		return nil // it has no field that cannot be encoded
 	}
@@ -114,6 +119,6 @@ func decodeActivity(raw json.RawMessage) (RunningActivity, error) {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return RunningActivity{}, err
 	}
-	r.token = r.Token
+	r.token, r.id = r.Token, r.ID
 	return r.RunningActivity, nil
 }

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,7 +80,7 @@ func (ps *processes) change(p *childProcess, change func(*ProcessStatus)) {
 		if len(ps.each) == 1 {
 			s.Identity, s.Details = p.status.Identity, p.status.Details
 		}
-		sortRunning(s.Running)
+		ps.sort(s.Running)
 		if ps.latest != nil {
 			s.LastError, s.LastErrorAt = ps.latest.status.LastError, ps.latest.status.LastErrorAt
 		}
@@ -124,14 +123,16 @@ func (ps *processes) lists() ([]ProcessStatus, []RunningActivity) {
 		each = append(each, s)
 		running = append(running, s.Running...)
 	}
-	sortRunning(running)
+	ps.sort(running)
 	return each, running
 }
 
-func sortRunning(list []RunningActivity) {
-	slices.SortFunc(list, func(a, b RunningActivity) int {
-		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Type, b.Type), cmp.Compare(a.WorkflowID, b.WorkflowID))
-	})
+// sort brings the activities of several processes into the order of their times.
+// Those of one are in order, which a clock that was set since knows nothing of.
+func (ps *processes) sort(list []RunningActivity) {
+	if len(ps.each) > 1 {
+		slices.SortStableFunc(list, func(a, b RunningActivity) int { return a.Since.Compare(b.Since) })
+	}
 }
 
 // childProcess is one process of an agent after the other, with the same

@@ -28,16 +28,25 @@ type RunningActivity struct {
 	// business but that of the agent's processes. Nil for local activities,
 	// which belong to their workflow task.
 	token []byte
+	// id numbers the activities of one process in the order of their begin, from
+	// 1; 0 is that of a process of an older version.
+	id uint64
 }
 
 // activityKey tells the activities that run in one process apart.
 type activityKey struct {
+	id                        uint64
 	activity, workflow, token string
 	since                     int64
 }
 
 func (a RunningActivity) key() activityKey {
-	return activityKey{a.Type, a.WorkflowID, string(a.token), a.Since.UnixNano()}
+	if a.id != 0 {
+		return activityKey{id: a.id}
+	}
+	// Two local activities of one workflow that begin on one tick of the clock are
+	// taken for one.
+	return activityKey{0, a.Type, a.WorkflowID, string(a.token), a.Since.UnixNano()}
 }
 
 func (a RunningActivity) String() string {
@@ -77,9 +86,7 @@ func (r *running) list() []RunningActivity {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list := slices.AppendSeq(make([]RunningActivity, 0, len(r.activities)), maps.Values(r.activities))
-	slices.SortFunc(list, func(a, b RunningActivity) int {
-		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Type, b.Type), cmp.Compare(a.WorkflowID, b.WorkflowID))
-	})
+	slices.SortFunc(list, func(a, b RunningActivity) int { return cmp.Compare(a.id, b.id) })
 	return list
 }
 
@@ -99,13 +106,22 @@ func (r *running) none() <-chan struct{} {
 }
 
 // begin notes that an activity runs, whose context is ctx, until the returned
-// function is called.
+// function is called, and announces it.
 func (r *running) begin(ctx context.Context, a RunningActivity) (end func()) {
+	a.id, end = r.add(ctx, a)
+	if r.announce != nil {
+		r.announce(a)
+	}
+	return end
+}
+
+func (r *running) add(ctx context.Context, a RunningActivity) (id uint64, end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer r.notify()
 	r.last++
-	id := r.last
+	id = r.last
+	a.id = id
 	r.activities[id] = a
 	unwatch := context.AfterFunc(ctx, func() {
 		r.mu.Lock()
@@ -116,7 +132,7 @@ func (r *running) begin(ctx context.Context, a RunningActivity) (end func()) {
 			r.notify()
 		}
 	})
-	return func() {
+	return id, func() {
 		unwatch()
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -154,8 +170,5 @@ func (i *runningInterceptor) ExecuteActivity(ctx context.Context, in *intercepto
 		token:      token,
 	}
 	defer i.running.begin(ctx, a)()
-	if i.running.announce != nil {
-		i.running.announce(a)
-	}
 	return i.Next.ExecuteActivity(ctx, in)
 }
