@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-ab6af24b/troupe/registry/internal/process"
@@ -26,6 +27,8 @@ type child struct {
 	// order keeps a report that knows nothing of an activity from being sent
 	// after the activity's announcement.
 	order sync.Mutex
+	// gathering tells that metrics are being gathered.
+	gathering atomic.Bool
 	// exit ends this process.
 	exit func(code int)
 }
@@ -202,9 +205,16 @@ func (c *child) receive(drain chan<- time.Duration, o Observer) {
 	}
 }
 
-// gather answers also if there are no metrics.
+// gather answers also if there are no metrics, and if those that were asked for
+// before never come.
 func (c *child) gather(id int64, o Observer) {
 	m := process.Message{Type: process.TypeMetrics, ID: id}
+	if !c.gathering.CompareAndSwap(false, true) {
+		m.Error = "gather metrics: the call before has not returned"
+		c.out.put(m)
+		return
+	}
+	defer c.gathering.Store(false)
 	err := guard("gather metrics", func() (err error) {
 		if g, ok := o.(MetricsGatherer); ok {
 			m.Metrics, err = g.GatherMetrics()

@@ -2,7 +2,9 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/seed-ab6af24b/troupe/registry/internal/process"
 )
@@ -25,7 +27,8 @@ type MetricsGatherer interface {
 // ProcessMetrics asks all processes of all agents for their metrics, and returns
 // the answers that arrive before ctx ends, ordered by agent and instance. A
 // process that has none, or that somebody else is asking at the moment, is
-// left out.
+// left out, and so is one whose GatherMetrics fails or takes longer than 10 s, of
+// which the log tells once.
 func (r *Registry) ProcessMetrics(ctx context.Context) []ProcessMetrics {
 	r.mu.Lock()
 	var sessions []*session
@@ -63,19 +66,28 @@ func (ps *processes) sessions() (list []*session) {
 	return list
 }
 
+// gatherTimeout is for how long a question for metrics keeps others from being
+// asked.
+const gatherTimeout = 10 * time.Second
+
 // gather asks the process for its metrics. One question at a time keeps a
 // process that does not read from holding up more than one who asks.
 func (s *session) gather(ctx context.Context) []byte {
 	answer := make(chan []byte, 1)
 	s.gatherMu.Lock()
 	if s.gathering != nil {
-		s.gatherMu.Unlock()
-		return nil
+		if time.Since(s.gatherSince) < gatherTimeout {
+			s.gatherMu.Unlock()
+			return nil
+		}
+		s.gatherFailed(fmt.Sprintf("no answer within %v", gatherTimeout))
 	}
 	s.gatherID++
 	id := s.gatherID
-	s.gathering = answer
+	s.gathering, s.gatherSince = answer, time.Now()
 	s.gatherMu.Unlock()
+	timeout := time.NewTimer(gatherTimeout)
+	defer timeout.Stop()
 
 	sent := make(chan error, 1)
 	go func() { sent <- s.child.Send(process.Message{Type: process.TypeGather, ID: id}) }()
@@ -90,6 +102,8 @@ func (s *session) gather(ctx context.Context) []byte {
 			sent = nil
 		case <-s.child.Exited():
 			return nil
+		case <-timeout.C: // the next question says so
+			return nil
 		case <-ctx.Done():
 			return nil
 		}
@@ -101,8 +115,23 @@ func (s *session) gather(ctx context.Context) []byte {
 func (s *session) takeMetrics(m process.Message) {
 	s.gatherMu.Lock()
 	defer s.gatherMu.Unlock()
-	if s.gathering != nil && m.ID == s.gatherID {
-		s.gathering <- m.Metrics
-		s.gathering = nil
+	if s.gathering == nil || m.ID != s.gatherID {
+		return
+	}
+	if m.Error != "" {
+		s.gatherFailed(m.Error)
+	} else {
+		s.gatherError = ""
+	}
+	s.gathering <- m.Metrics
+	s.gathering = nil
+}
+
+// gatherFailed logs what kept metrics from being gathered, unless the log knows.
+// s.gatherMu is held.
+func (s *session) gatherFailed(text string) {
+	if text != s.gatherError {
+		s.gatherError = text
+		s.log.Warn("No metrics from a process", "process", s.instance, "error", text)
 	}
 }

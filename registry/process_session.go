@@ -67,6 +67,10 @@ type session struct {
 	gatherMu  sync.Mutex
 	gathering chan []byte
 	gatherID  int64
+	// gatherSince is when that was, and gatherError the last thing that went
+	// wrong with it, empty since it went well again.
+	gatherSince time.Time
+	gatherError string
 }
 
 // live starts a process and returns when it is gone: nil if that was asked for
