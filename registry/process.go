@@ -45,9 +45,11 @@ type ProcessOptions struct {
 	// MemoryLimit is how much memory the process may have, in bytes; 0 is no
 	// limit. Go's heap is kept below nine tenths of it by GOMEMLIMIT, unless
 	// Env sets that. What goes beyond the limit ends the process: a control
-	// group of version 2 sees to that on Linux where one can be made, and
-	// else RLIMIT_DATA; a job object on Windows. On other systems
-	// GOMEMLIMIT is all there is, which what C allocates does not heed.
+	// group of version 2 sees to that on Linux where one can be made within
+	// the limits of this process's service (for systemd, Delegate=yes and a
+	// DelegateSubgroup), and else RLIMIT_DATA; a job object on Windows. On
+	// other systems GOMEMLIMIT is all there is, which what C allocates does
+	// not heed. ProcessStatus.MemoryLimit tells which it is.
 	MemoryLimit int64
 	// Nice is the niceness that the process gives itself, -20 to 19; 0 leaves
 	// that of this process. Windows has priority classes instead: idle from

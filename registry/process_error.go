@@ -44,7 +44,8 @@ func (e *ProcessError) Error() string {
 	if line := tellingLine(e.Output); line != "" {
 		fmt.Fprintf(&b, ": %s", line)
 	}
-	if e.MemoryLimit > 0 && (strings.Contains(e.Output, "out of memory") || strings.Contains(e.Output, "cannot allocate memory")) {
+	// The kernel's word stands in Exit, the program's own in Output.
+	if text := e.Exit + "\n" + e.Output; e.MemoryLimit > 0 && (strings.Contains(text, "out of memory") || strings.Contains(text, "cannot allocate memory")) {
 		fmt.Fprintf(&b, " (its memory limit is %d MiB)", e.MemoryLimit>>20)
 	}
 	if n := len(e.Running); n > 0 {

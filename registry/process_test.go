@@ -421,5 +421,7 @@ func TestProcessLog(t *testing.T) {
 	} {
 		require.Equal(t, "process 7 ended: exit status 2: "+want, (&ProcessError{PID: 7, Exit: "exit status 2", Output: output}).Error())
 	}
+	require.Equal(t, "process 7 ended: signal: killed (out of memory: limit 1073741824 bytes) (its memory limit is 1024 MiB)",
+		(&ProcessError{PID: 7, Exit: "signal: killed (out of memory: limit 1073741824 bytes)", MemoryLimit: 1 << 30}).Error())
 	require.Less(t, len((&ProcessError{Output: strings.Repeat("é", 1000)}).Error()), 400)
 }

@@ -48,40 +48,51 @@ const outputDelay = time.Second
 // Start starts a child. The caller closes the connection, waits for Exited, and
 // sends the first hello.
 func Start(s Spec) (*Child, error) {
+	c, inGroup, err := start(s, true)
+	if err != nil && inGroup {
+		// A kernel before 5.7, or a filter of system calls, lets one make a group but
+		// start nothing in it.
+		c, _, err = start(s, false)
+	}
+	return c, err
+}
+
+// start starts a child, in a cgroup if grouped is true and there is one to be had.
+func start(s Spec, grouped bool) (child *Child, inGroup bool, err error) {
 	cmd := exec.Command(s.Path, s.Args...)
 	c := &Child{tail: NewTail(s.Output), exited: make(chan struct{})}
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = s.Env, s.Dir, c.tail, c.tail, outputDelay
 
 	toChild, toChildW, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("pipe: %w", err)
+		return nil, false, fmt.Errorf("pipe: %w", err)
 	}
 	fromChild, fromChildW, err := os.Pipe()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("pipe: %w", err), toChild.Close(), toChildW.Close())
+		return nil, false, errors.Join(fmt.Errorf("pipe: %w", err), toChild.Close(), toChildW.Close())
 	}
 	defer toChild.Close()
 	defer fromChildW.Close()
 	c.Conn = NewConn(fromChild, toChildW)
 
-	c.os, err = newSystem(cmd, s.Memory)
+	c.os, err = newSystem(cmd, s.Memory, grouped)
 	if err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, false, errors.Join(err, c.Close())
 	}
 	c.Limit = c.os.limit()
 	handles, err := bequeath(cmd, toChild, fromChildW)
 	if err != nil {
-		return nil, errors.Join(err, c.Close(), c.os.close())
+		return nil, false, errors.Join(err, c.Close(), c.os.close())
 	}
 	cmd.Env = append(cmd.Env, pipesVariable+"="+handles)
 
 	started := make(chan error)
 	go c.run(cmd, s, started)
 	if err := <-started; err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", s.Path, err), c.Close())
+		return nil, c.os.grouped(), errors.Join(fmt.Errorf("start %s: %w", s.Path, err), c.Close())
 	}
 	c.PID = cmd.Process.Pid
-	return c, nil
+	return c, c.os.grouped(), nil
 }
 
 // run starts the child and waits for its end, on a thread of its own: on Linux

@@ -17,17 +17,23 @@ type system struct {
 	bytes int64
 }
 
-func newSystem(cmd *exec.Cmd, memory int64) (*system, error) {
+// newGroup is newCgroup, or what stands for it in a test.
+var newGroup = newCgroup
+
+func newSystem(cmd *exec.Cmd, memory int64, grouped bool) (*system, error) {
 	s := &system{bytes: memory}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)
-	if memory > 0 {
+	if memory > 0 && grouped {
 		// Where there is no cgroup to be had, the child limits itself.
-		s.group, _ = newCgroup(memory)
+		s.group, _ = newGroup(memory)
 		s.group.place(cmd.SysProcAttr)
 	}
 	return s, nil
 }
+
+// grouped reports whether the child is to start in a cgroup.
+func (s *system) grouped() bool { return s.group != nil }
 
 func (s *system) limit() string {
 	switch {

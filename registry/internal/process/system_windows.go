@@ -19,7 +19,7 @@ type system struct {
 	bytes int64
 }
 
-func newSystem(cmd *exec.Cmd, memory int64) (*system, error) {
+func newSystem(cmd *exec.Cmd, memory int64, _ bool) (*system, error) {
 	// A Ctrl-C at the console reaches the parent only, which then tells its
 	// children.
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
@@ -40,6 +40,8 @@ func newSystem(cmd *exec.Cmd, memory int64) (*system, error) {
 	}
 	return s, nil
 }
+
+func (s *system) grouped() bool { return false }
 
 func (s *system) limit() string {
 	if s.bytes > 0 {
