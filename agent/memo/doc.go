@@ -39,6 +39,10 @@
 // folder cannot be written, work may be done twice, and nothing else happens:
 // a memo that does not work is logged and is never the reason for a failure.
 //
+// Waiting lasts as long as the other's work, and records no heartbeats: an activity
+// with a heartbeat timeout beats beside it, with agent.KeepAlive from before [Do] on,
+// as it has to while it computes. So does one that is to hear of its cancellation.
+//
 // Whoever can write to the folder decides what results say: it needs the same
 // protection as the results. Errors are not kept.
 package memo

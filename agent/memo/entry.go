@@ -184,8 +184,9 @@ func readEntry(from source, key []byte) (*entry, error) {
 	return e, nil
 }
 
-// writeFiles writes the files of a stored result to the paths, all or none.
-// Errors of the stored result wrap errDamaged.
+// writeFiles writes the files of a stored result to the paths: none before all are
+// written and checked under temporary names. If one of them then cannot get its final
+// name, those before it have theirs. Errors of the stored result wrap errDamaged.
 func (e *entry) writeFiles(from source, files []string) error {
 	if len(files) != len(e.Files) {
 		return damagedf("%d files, want %d", len(e.Files), len(files))

@@ -60,14 +60,19 @@ func Open(o Options) (*Store, error) {
 // Do returns the result that is stored for the key, or computes and stores it;
 // hit tells which. Of several calls with one key, in this process and others,
 // one computes while the rest wait for it; if it fails, the next one computes.
-// Waiting ends with ctx: the error is then its cause.
+// Waiting ends with ctx: the error is then its cause. It records no heartbeats (see
+// the package comment).
 //
 // files are the paths of the files that belong to the result. compute gets as
 // many paths, which are not the same ones: it writes its files there, and they
 // get their final names when it has succeeded. They lie in the folders of files,
 // which compute makes where need be. A file that it does not write belongs to
-// the result as missing.
+// the result as missing: what lies at its path is removed. If a file cannot get its
+// final name, Do fails, and those before it have theirs.
 func Do[T any](ctx context.Context, s *Store, key Key, files []string, compute func(ctx context.Context, files []string) (T, error)) (result T, hit bool, err error) {
+	if ctx.Err() != nil {
+		return result, false, context.Cause(ctx)
+	}
 	if s == nil {
 		out := newOutputs(files)
 		defer out.discard()
@@ -105,13 +110,14 @@ func Do[T any](ctx context.Context, s *Store, key Key, files []string, compute f
 	}
 	if s.folder != nil {
 		unlock, waited, err := s.folder.lock(ctx, id)
+		if err == nil {
+			defer unlock()
+		}
 		if ctx.Err() != nil {
 			return result, false, context.Cause(ctx)
 		}
 		if err != nil {
 			s.log.Warn("memo: computing without a lock", "error", err)
-		} else {
-			defer unlock()
 		}
 		if waited {
 			if hit, err := recall(); hit || err != nil {

@@ -137,13 +137,17 @@ func TestWithoutAStore(t *testing.T) {
 	require.EqualValues(t, 2, c.n.Load())
 }
 
-// A result may have a file that this time was not needed.
+// A result may have a file that this time was not needed: what an earlier request
+// left under its name goes.
 func TestMissingFileOfAResult(t *testing.T) {
-	for name, newStore := range stores(t) {
+	kinds := stores(t)
+	kinds["none"] = func() *memo.Store { return nil }
+	for name, newStore := range kinds {
 		t.Run(name, func(t *testing.T) {
 			s, dir := newStore(), t.TempDir()
 			files := []string{filepath.Join(dir, "large"), filepath.Join(dir, "small")}
-			for _, wantHit := range []bool{false, true} {
+			for _, wantHit := range []bool{false, s != nil} {
+				require.NoError(t, os.WriteFile(files[0], []byte("of an earlier request"), 0o644))
 				_, hit, err := memo.Do(t.Context(), s, keyOf("a"), files, func(_ context.Context, files []string) (answer, error) {
 					return answer{}, os.WriteFile(files[1], []byte("small"), 0o644)
 				})
@@ -184,6 +188,45 @@ func TestPanicLeavesTheKeyFree(t *testing.T) {
 	_, hit, err := memo.Do(t.Context(), s, keyOf("a"), nil, (&counted{}).answer("A"))
 	require.NoError(t, err)
 	require.False(t, hit)
+}
+
+// endedByLock is a context that ends as soon as the store has a lock.
+type endedByLock struct {
+	context.Context
+	locks string
+}
+
+func (c endedByLock) Err() error {
+	if entries, err := os.ReadDir(c.locks); err == nil && len(entries) == 0 {
+		return nil
+	}
+	return context.Canceled
+}
+
+// Whoever gives up gives the right to compute back, at whatever moment.
+func TestGivingUpLeavesTheKeyFree(t *testing.T) {
+	for name, newContext := range map[string]func(t *testing.T, dir string) context.Context{
+		"before it asks": func(t *testing.T, _ string) context.Context {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			return ctx
+		},
+		"with the lock": func(t *testing.T, dir string) context.Context {
+			return endedByLock{t.Context(), filepath.Join(dir, "locks")}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, c := t.TempDir(), &counted{}
+			s := open(t, memo.Options{Dir: dir})
+			_, _, err := memo.Do(newContext(t, dir), s, keyOf("a"), nil, c.answer("A"))
+			require.ErrorIs(t, err, context.Canceled)
+			require.Zero(t, c.n.Load())
+			requireNames(t, filepath.Join(dir, "locks"))
+			_, hit, err := memo.Do(t.Context(), s, keyOf("a"), nil, c.answer("A"))
+			require.NoError(t, err)
+			require.False(t, hit)
+		})
+	}
 }
 
 // Of many that ask at once, one computes.

@@ -29,10 +29,16 @@ func newOutputs(files []string) *outputs {
 // process that was killed leaves under such a name may be removed.
 const TemporaryPrefix = ".troupe-"
 
-// name gives the files that were written their final names.
+// name gives the files that were written their final names, one after another, and
+// stops at the first that cannot have its own. Of a file that was not written, what an
+// earlier request left under its name is removed: it does not belong to this result.
 func (o *outputs) name() error {
 	for i, path := range o.temporary {
-		if err := os.Rename(path, o.final[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err := os.Rename(path, o.final[i])
+		if errors.Is(err, fs.ErrNotExist) {
+			err = os.Remove(o.final[i])
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
