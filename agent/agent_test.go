@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -328,6 +329,43 @@ func TestKeepAlive(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, beats)
 	require.Equal(t, 1, beats[0], "the first beat comes at once")
+}
+
+// A heartbeat that cannot be recorded is an error of its activity, not the end of the
+// process.
+func TestKeepAliveThatFails(t *testing.T) {
+	for label, c := range map[string]struct {
+		details func(n int) float64
+		want    string
+	}{
+		"details that cannot be encoded": {func(int) float64 { return math.NaN() }, "NaN"},
+		"panic":                          {func(n int) float64 { var none []float64; return none[n] }, "index out of range"},
+	} {
+		t.Run(label, func(t *testing.T) {
+			t.Parallel()
+			g := newGreeter()
+			g.greet = func(ctx context.Context, _ name) (greeting, error) {
+				n := 0
+				defer agent.KeepAlive(ctx, func() float64 {
+					if n++; n > 1 {
+						return c.details(n)
+					}
+					return 1
+				})()
+				<-ctx.Done()
+				return greeting{}, ctx.Err()
+			}
+			var suite testsuite.WorkflowTestSuite
+			env := suite.NewTestActivityEnvironment()
+			agent.RegisterActivities(env, g)
+			_, err := env.ExecuteActivity(greet.Name(), name{First: "Ada"})
+			var app *temporal.ApplicationError
+			require.ErrorAs(t, err, &app)
+			require.False(t, app.NonRetryable())
+			require.ErrorContains(t, err, "heartbeat: panic in a goroutine of the activity: ")
+			require.ErrorContains(t, err, c.want)
+		})
+	}
 }
 
 func FuzzDecode(f *testing.F) {

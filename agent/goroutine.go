@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 )
 
 // Go runs f in a goroutine that belongs to the activity of ctx. The activity
@@ -37,8 +38,7 @@ type groupKey struct{}
 type group struct {
 	wg     sync.WaitGroup
 	cancel context.CancelCauseFunc
-	once   sync.Once
-	failed *failure
+	failed atomic.Pointer[failure] // the first one
 }
 
 // failure is the first error of a group's goroutines. As a pointer it can be
@@ -48,10 +48,9 @@ type failure struct{ error }
 func (f *failure) Unwrap() error { return f.error }
 
 func (g *group) fail(err error) {
-	g.once.Do(func() {
-		g.failed = &failure{err}
-		g.cancel(g.failed)
-	})
+	if first := (&failure{err}); g.failed.CompareAndSwap(nil, first) {
+		g.cancel(first)
+	}
 }
 
 func guarded(ctx context.Context, f func(context.Context) error) (err error) {
@@ -76,8 +75,8 @@ func withGroup[Out any](ctx context.Context, f func(context.Context) (Out, error
 			cancel(err)
 		}
 		g.wg.Wait()
-		if returned && g.failed != nil && (err == nil || errors.Is(context.Cause(ctx), g.failed)) {
-			err = g.failed.error
+		if failed := g.failed.Load(); returned && failed != nil && (err == nil || errors.Is(context.Cause(ctx), failed)) {
+			err = failed.error
 		}
 		cancel(nil)
 	}()

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -13,17 +15,38 @@ const HeartbeatInterval = 500 * time.Millisecond
 
 // KeepAlive records a heartbeat with the details that f returns, at once and
 // then every [HeartbeatInterval], until the returned function is called, which
-// beats once more. f is called from another goroutine. A cancellation of the
-// activity arrives with the answers to heartbeats: without them an activity
-// never hears of it.
+// beats once more; calls after the first do nothing. f is called from another
+// goroutine. A cancellation of the activity arrives with the answers to
+// heartbeats: without them an activity never hears of it.
+//
+// A panic of f, or of the SDK for details that cannot be encoded, is an error of
+// the activity as one of [Go] is: it cancels the activity's context, for without
+// heartbeats the activity would end by its timeout only. In the last beat, when
+// the work is done, it is logged; so it is of an activity that is not bound with
+// [Activity.To], which then beats no more.
 func KeepAlive[T any](ctx context.Context, f func() T) (stop func()) {
-	return keepAlive(ctx, func() { activity.RecordHeartbeat(ctx, f()) })
+	log := func(err error) { activity.GetLogger(ctx).Error("Recording a heartbeat failed", "error", err) }
+	fail := log
+	if g, ok := ctx.Value(groupKey{}).(*group); ok {
+		fail = g.fail
+	}
+	return keepAlive(ctx, func() { activity.RecordHeartbeat(ctx, f()) }, fail, log)
 }
 
-func keepAlive(ctx context.Context, beat func()) (stop func()) {
+// keepAlive calls beat; fail hears of the first error of one in the background,
+// log of one of the last.
+func keepAlive(ctx context.Context, beat func(), fail, log func(error)) (stop func()) {
 	beat()
+	guardedBeat := func() error {
+		err := guarded(ctx, func(context.Context) error { beat(); return nil })
+		if err != nil {
+			err = fmt.Errorf("heartbeat: %w", err)
+		}
+		return err
+	}
 	done := make(chan struct{})
 	ended := make(chan struct{})
+	failed := false // belongs to the goroutine until ended is closed
 	go func() {
 		defer close(ended)
 		ticker := time.NewTicker(HeartbeatInterval)
@@ -31,7 +54,11 @@ func keepAlive(ctx context.Context, beat func()) (stop func()) {
 		for {
 			select {
 			case <-ticker.C:
-				beat()
+				if err := guardedBeat(); err != nil {
+					failed = true
+					fail(err)
+					return
+				}
 			case <-done:
 				return
 			case <-ctx.Done():
@@ -39,9 +66,14 @@ func keepAlive(ctx context.Context, beat func()) (stop func()) {
 			}
 		}
 	}()
-	return func() {
+	return sync.OnceFunc(func() {
 		close(done)
 		<-ended
-		beat()
-	}
+		if failed {
+			return
+		}
+		if err := guardedBeat(); err != nil {
+			log(err)
+		}
+	})
 }
