@@ -105,6 +105,11 @@ func (c *fakeClient) DescribeTaskQueue(_ context.Context, queue string, t enumsp
 	return answer, nil
 }
 
+// DescribeTaskQueueEnhanced is asked about those that no partition lists.
+func (c *fakeClient) DescribeTaskQueueEnhanced(context.Context, client.DescribeTaskQueueEnhancedOptions) (client.TaskQueueDescription, error) {
+	return client.TaskQueueDescription{}, nil
+}
+
 func (c *fakeClient) Close() {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()

@@ -128,7 +128,8 @@ func WithClientOptions(change func(*client.Options)) AgentOption {
 
 // WithNamespace runs the agent in a namespace of its own. For a client that
 // the registry does not make itself it only says which namespace that client
-// has, for Status and to tell task queues of one name apart.
+// has, for Status, to tell task queues of one name apart, and to find a
+// versioned worker among many on a queue of several partitions.
 func WithNamespace(name string) AgentOption {
 	return func(s *settings) { s.namespace = name }
 }

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 
 	"github.com/seed-ab6af24b/troupe/agent"
+	"github.com/seed-ab6af24b/troupe/internal/pollers"
 )
 
 const (
@@ -29,9 +28,13 @@ const (
 type checker struct {
 	*life
 	health <-chan answer // result of the health check under way, if any
+	// partitions are where the server listed the worker last.
+	partitions map[enumspb.TaskQueueType]string
 }
 
-func newChecker(l *life) *checker { return &checker{life: l} }
+func newChecker(l *life) *checker {
+	return &checker{life: l, partitions: map[enumspb.TaskQueueType]string{}}
+}
 
 // check returns why the agent is not ready, or nil.
 func (c *checker) check(ctx context.Context) error {
@@ -47,16 +50,15 @@ func (c *checker) check(ctx context.Context) error {
 
 // checkPolled asks the server whether it knows the worker as a poller.
 func (c *checker) checkPolled(ctx context.Context, t enumspb.TaskQueueType) error {
-	answer, err := c.client.DescribeTaskQueue(ctx, c.queue, t)
+	q := pollers.Queue{Client: c.client, Namespace: c.connection.namespace, Name: c.queue, Type: t}
+	partition, err := q.Find(ctx, c.partitions[t], func(p pollers.Poller) bool { return p.Identity == c.identity })
 	if err != nil {
 		return fmt.Errorf("describe task queue %q: %w", c.queue, err)
 	}
-	listed := slices.ContainsFunc(answer.GetPollers(), func(p *taskqueuepb.PollerInfo) bool {
-		return p.GetIdentity() == c.identity
-	})
-	if !listed {
+	if partition == "" {
 		return &notListedError{c.identity, c.queue, t}
 	}
+	c.partitions[t] = partition
 	return nil
 }
 

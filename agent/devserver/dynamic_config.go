@@ -7,12 +7,12 @@ import (
 )
 
 // dynamicConfig sets the server up for one machine and one shard.
-func dynamicConfig(serverDefaults bool) dynamicconfig.StaticClient {
+func dynamicConfig(o Options) dynamicconfig.StaticClient {
 	values := dynamicconfig.StaticClient{
 		// Partitions spread a task queue over several matching hosts. With one host they are a detour: a task
 		// may wait in one partition while a worker polls another.
-		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
-		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
+		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  o.Partitions,
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): o.Partitions,
 
 		// The web UI lists and counts at every click; the default of 10 a second makes it fail.
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
@@ -32,7 +32,7 @@ func dynamicConfig(serverDefaults bool) dynamicconfig.StaticClient {
 		// more, and is lost until the task's timeout.
 		dynamicconfig.EnableCancelWorkerPollsOnShutdown.Key(): true,
 	}
-	if serverDefaults {
+	if o.serverDefaults {
 		return values
 	}
 

@@ -127,7 +127,7 @@ func (e *engine) newServer(o Options, port int, ports enginePorts, sql *config.S
 		}
 		hosts[primitives.ServiceName(name)] = static.SingleLocalHost(hostPort(ip, service.RPC.GRPCPort))
 	}
-	var values dynamicconfig.Client = dynamicConfig(o.serverDefaults)
+	var values dynamicconfig.Client = dynamicConfig(o)
 	if o.wrapConfig != nil {
 		values = o.wrapConfig(values)
 	}

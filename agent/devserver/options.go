@@ -26,6 +26,9 @@ const (
 	AnyPort = -1
 	// NoUI as Options.UIPort leaves the web UI out.
 	NoUI = -1
+
+	// MaxPartitions bounds Options.Partitions.
+	MaxPartitions = 64
 )
 
 // Options say where a server listens and what it holds. The zero value is a server in memory on 127.0.0.1:7233
@@ -52,6 +55,10 @@ type Options struct {
 
 	// SearchAttributes, by name, exist in all of Namespaces when Start returns.
 	SearchAttributes map[string]enumspb.IndexedValueType
+
+	// Partitions is how many each task queue has. 0 means 1: with one host, partitions are a detour. A cluster has 4
+	// unless told otherwise, so that a test of what depends on them sets 4; at most MaxPartitions.
+	Partitions int
 
 	// Logger receives what the server logs, which is much. The default discards it.
 	Logger *slog.Logger
@@ -86,6 +93,13 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.UIPort > 0 && o.UIPort == o.Port {
 		return o, fmt.Errorf("Options.Port and Options.UIPort are both %d", o.Port)
+	}
+
+	if o.Partitions < 0 || o.Partitions > MaxPartitions {
+		return o, fmt.Errorf("Options.Partitions is %d, but must be 1 to %d, or 0 (1)", o.Partitions, MaxPartitions)
+	}
+	if o.Partitions == 0 {
+		o.Partitions = 1
 	}
 
 	names := []string{DefaultNamespace}

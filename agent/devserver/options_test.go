@@ -33,6 +33,7 @@ func TestOptionsDefaults(t *testing.T) {
 			require.Equal(t, test.host, o.Host)
 			require.Equal(t, test.dial, o.dialHost())
 			require.Equal(t, []string{"default"}, o.Namespaces)
+			require.Equal(t, 1, o.Partitions)
 			require.NotNil(t, o.Logger)
 		})
 	}
@@ -50,6 +51,8 @@ func TestOptionsRefused(t *testing.T) {
 		`devserver: Options.Host is "example.org", but must be an IP address or localhost`:                                         {Host: "example.org"},
 		"devserver: Options.Port is -2, but must be 1 to 65535, 0 (7233) or AnyPort (-1)":                                          {Port: -2},
 		"devserver: Options.UIPort is 65536, but must be 1 to 65535, 0 (8233) or NoUI (-1)":                                        {UIPort: 65536},
+		"devserver: Options.Partitions is -1, but must be 1 to 64, or 0 (1)":                                                       {Partitions: -1},
+		"devserver: Options.Partitions is 65, but must be 1 to 64, or 0 (1)":                                                       {Partitions: 65},
 		"devserver: Options.Port and Options.UIPort are both 8233":                                                                 {Port: 8233},
 		`devserver: Options.Namespaces holds " lab", but a name is neither empty nor begins or ends with a space`:                  {Namespaces: []string{" lab"}},
 		`devserver: Options.SearchAttributes["Tissue"] is 99, but must be a type such as enums.INDEXED_VALUE_TYPE_KEYWORD`:         {SearchAttributes: kinds("Tissue", 99)},

@@ -6,16 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
+
+	"github.com/seed-ab6af24b/troupe/internal/pollers"
 )
 
 // WorkflowStatus is how a workflow stands.
@@ -91,13 +91,9 @@ const pollAge = 70 * time.Second
 func (c *Client) Polled(ctx context.Context) (bool, error) { return c.polled(ctx, c.queue) }
 
 func (c *Client) polled(ctx context.Context, queue string) (bool, error) {
-	d, err := c.temporal.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
-	if err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(d.GetPollers(), func(p *taskqueuepb.PollerInfo) bool {
-		return time.Since(p.GetLastAccessTime().AsTime()) < pollAge
-	}), nil
+	q := pollers.Queue{Client: c.temporal, Namespace: c.namespace, Name: queue, Type: enumspb.TASK_QUEUE_TYPE_WORKFLOW}
+	partition, err := q.Find(ctx, "", func(p pollers.Poller) bool { return time.Since(p.Last) < pollAge })
+	return partition != "", err
 }
 
 // addHeartbeats adds what the pending activities report to the workflow's own
