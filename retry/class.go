@@ -74,12 +74,16 @@ func (e *Error) Unwrap() error { return e.Err }
 // its class so.
 func (e *Error) ErrorType() string { return string(e.Class) }
 
-// ClassOf returns the class of err: the innermost Temporal application error's
-// type, else what an error in the chain says of itself by a method
-// `ErrorType() string`, else FileNotFound for [fs.ErrNotExist] and OutOfMemory
-// for [syscall.ENOMEM] and what Windows says in its place. It works on both sides of the border: on an activity's
+// ClassOf returns the class of err: what an error around Temporal's own ones says
+// of itself by a method `ErrorType() string`, else the innermost Temporal
+// application error's type, else what any error in the chain says of itself, else
+// FileNotFound for [fs.ErrNotExist] and OutOfMemory for [syscall.ENOMEM] and what
+// Windows says in its place. It works on both sides of the border: on an activity's
 // plain error and on what a client gets from a workflow's result.
 func ClassOf(err error) (Class, bool) {
+	if class, ok := declared(err); ok {
+		return class, true
+	}
 	if app := innermost(err); app != nil {
 		return Class(app.Type()), !unnamed[app.Type()]
 	}
@@ -91,6 +95,28 @@ func ClassOf(err error) (Class, bool) {
 		return FileNotFound, true
 	case slices.ContainsFunc(outOfMemory, func(e error) bool { return errors.Is(err, e) }):
 		return OutOfMemory, true
+	}
+	return "", false
+}
+
+// declared returns the class that err names outside of Temporal's own errors: what
+// lies inside of one has been through a border, or was left to it.
+func declared(err error) (Class, bool) {
+	if err == nil || isTemporal(err) {
+		return "", false
+	}
+	if typed, ok := err.(interface{ ErrorType() string }); ok { //nolint:errorlint // one error of the chain at a time
+		return Class(typed.ErrorType()), true
+	}
+	switch e := err.(type) { //nolint:errorlint // likewise
+	case interface{ Unwrap() error }:
+		return declared(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			if class, ok := declared(part); ok {
+				return class, true
+			}
+		}
 	}
 	return "", false
 }

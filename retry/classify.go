@@ -46,29 +46,49 @@ func (f *final) NonRetryable() bool { return true }
 
 // Classify turns an ordinary Go error into the Temporal application error that
 // carries its class over the border: type name from [ClassOf], non-retryable
-// where the class is final or [Final] says so, the delay of [After]. Errors that
-// are Temporal's own already, a cancellation and nil are returned as they are;
-// so is an error without class, mark or delay, which Temporal retries by the
-// policy. Of a message above [MaxMessageBytes] the middle is left out.
-func Classify(err error) error {
+// where the class is final or [Final] says so, the delay of [After].
+//
+// Returned as they are: nil; a cancellation; and an error without class, mark or
+// delay, which Temporal retries by the policy. So is an error of Temporal's own, or
+// around one, to which nothing of these was added. Where something was, the rest is
+// that of the application error inside: its type where no other class was added,
+// its being non-retryable, its delay where [After] says none, its category. That an
+// error wraps [context.DeadlineExceeded] changes nothing. Of a message above
+// [MaxMessageBytes] the middle is left out.
+func Classify(err error) error { return classify(err, true) }
+
+// classify is Classify for an error that may be of a cancellation, or cannot be.
+func classify(err error, canceled bool) error {
 	var (
 		d *delayed
 		f *final
 	)
-	marked := errors.As(err, &f)
-	if err == nil || !marked && isTemporal(err) || temporal.IsCanceledError(err) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.Is(err, activity.ErrResultPending) ||
+		canceled && (temporal.IsCanceledError(err) || errors.Is(err, context.Canceled)) {
 		return err
 	}
-	class, classed := ClassOf(err)
-	if !errors.As(err, &d) && !marked && !classed {
+	marked, timed := errors.As(err, &f), errors.As(err, &d)
+	class, classed := declared(err)
+	temporals := holdsTemporal(err)
+	if temporals && !marked && !timed && !classed {
+		return err
+	}
+	if !classed {
+		class, classed = ClassOf(err)
+	}
+	if !marked && !timed && !classed {
 		if message := clip(err.Error()); message != err.Error() {
 			return errors.New(message)
 		}
 		return err
 	}
-	opts := temporal.ApplicationErrorOptions{NonRetryable: class.Final() || marked}
-	if d != nil {
+	var opts temporal.ApplicationErrorOptions
+	if chain := applications(err); len(chain) > 0 {
+		inner := chain[0] // what Temporal would have looked at
+		opts.NonRetryable, opts.NextRetryDelay, opts.Category = inner.NonRetryable(), inner.NextRetryDelay(), inner.Category()
+	}
+	opts.NonRetryable = opts.NonRetryable || marked || class.Final()
+	if timed {
 		opts.NextRetryDelay = d.delay
 	}
 	// The message goes into the application error; the cause would only
@@ -90,7 +110,18 @@ func clip(message string) string {
 		strings.ToValidUTF8(message[len(message)-tail:], "")
 }
 
+// isTemporal reports whether err itself is an error of Temporal's.
 func isTemporal(err error) bool {
+	switch err.(type) { //nolint:errorlint // itself is meant
+	case *temporal.ApplicationError, *temporal.CanceledError, *temporal.TimeoutError, *temporal.ActivityError,
+		*temporal.ChildWorkflowExecutionError, *temporal.PanicError, *temporal.TerminatedError:
+		return true
+	}
+	return false
+}
+
+// holdsTemporal reports whether there is an error of Temporal's in the chain.
+func holdsTemporal(err error) bool {
 	var (
 		app       *temporal.ApplicationError
 		canceled  *temporal.CanceledError
@@ -101,6 +132,5 @@ func isTemporal(err error) bool {
 		terminate *temporal.TerminatedError
 	)
 	return errors.As(err, &app) || errors.As(err, &canceled) || errors.As(err, &timeout) ||
-		errors.As(err, &act) || errors.As(err, &child) || errors.As(err, &panicked) ||
-		errors.As(err, &terminate) || errors.Is(err, activity.ErrResultPending)
+		errors.As(err, &act) || errors.As(err, &child) || errors.As(err, &panicked) || errors.As(err, &terminate)
 }

@@ -7,8 +7,10 @@ import (
 )
 
 // Interceptor returns a worker interceptor that passes every activity's error
-// through [Classify]. The registry adds it to each worker; a service that
-// builds a worker by hand adds it to worker.Options.Interceptors.
+// through [Classify]. An error that wraps [context.Canceled] is taken for a
+// cancellation only if the activity's own context has ended, as the SDK does. The
+// registry adds it to each worker; a service that builds a worker by hand adds it
+// to worker.Options.Interceptors.
 func Interceptor() interceptor.WorkerInterceptor { return &workerInterceptor{} }
 
 type workerInterceptor struct {
@@ -27,5 +29,5 @@ type activityInterceptor struct {
 
 func (i *activityInterceptor) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	out, err := i.Next.ExecuteActivity(ctx, in)
-	return out, Classify(err)
+	return out, classify(err, ctx.Err() != nil)
 }

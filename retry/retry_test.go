@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -76,6 +78,11 @@ func TestClassOf(t *testing.T) {
 		{"application", fmt.Errorf("a: %w", final), retry.ModelNotFound, true},
 		{"innermost application", temporal.NewApplicationErrorWithCause("outer", "Outer", final), retry.ModelNotFound, true},
 		{"application of a plain error", temporal.NewApplicationError("x", "errorString"), "errorString", false},
+		{"own around an application", retry.InvalidData.Errorf("child: %w", final), retry.InvalidData, true},
+		{"own beside an application", errors.Join(final, retry.InvalidData.Errorf("x")), retry.InvalidData, true},
+		{"own inside an application", temporal.NewApplicationErrorWithCause("x", "Outer", retry.InvalidData.Errorf("x")), "Outer", true},
+		{"own inside a timeout", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_HEARTBEAT, retry.OutOfMemory.Errorf("x")), retry.OutOfMemory, true},
+		{"own around a deadline", retry.RateLimited.Errorf("a: %w", context.DeadlineExceeded), retry.RateLimited, true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -122,6 +129,9 @@ func TestMessage(t *testing.T) {
 }
 
 func TestClassify(t *testing.T) {
+	says := temporal.NewApplicationErrorWithOptions("x", "Own", temporal.ApplicationErrorOptions{
+		NextRetryDelay: time.Hour, Category: temporal.ApplicationErrorCategoryBenign,
+	})
 	cases := []struct {
 		name  string
 		err   error
@@ -140,6 +150,20 @@ func TestClassify(t *testing.T) {
 		{"marked and delayed", retry.After(time.Minute, retry.Final(errors.New("x"))), "", true, time.Minute},
 		{"delayed and classed", retry.After(time.Minute, retry.RateLimited.Errorf("x")), "RateLimitedError", false, time.Minute},
 		{"delayed alone", retry.After(time.Minute, errors.New("x")), "", false, time.Minute},
+
+		{"marked, of a deadline", retry.Final(fmt.Errorf("get: %w", context.DeadlineExceeded)), "", true, 0},
+		{"classed, of a deadline", retry.InvalidData.Errorf("get: %w", context.DeadlineExceeded), "InvalidDataError", true, 0},
+		{"delayed, of a deadline", retry.After(time.Minute, context.DeadlineExceeded), "", false, time.Minute},
+		{"structural, of a deadline", fmt.Errorf("%w: %w", context.DeadlineExceeded, invalid{}), "InvalidDataError", true, 0},
+
+		{"delayed though Temporal's own", retry.After(time.Minute, temporal.NewApplicationError("x", "Own")), "Own", false, time.Minute},
+		{"delayed and not retryable", retry.After(time.Minute, temporal.NewNonRetryableApplicationError("x", "Own", nil)), "Own", true, time.Minute},
+		{"delayed though it says when", retry.After(time.Minute, says), "Own", false, time.Minute},
+		{"marked though it says when", retry.Final(says), "Own", true, time.Hour},
+		{"classed though Temporal's own", retry.InvalidData.Errorf("child: %w", temporal.NewApplicationError("x", "Own")), "InvalidDataError", true, 0},
+		{"classed and not retryable", retry.OutOfMemory.Errorf("child: %w", temporal.NewNonRetryableApplicationError("x", "Own", nil)), "OutOfMemoryError", true, 0},
+		{"classed though it says when", retry.RateLimited.Errorf("child: %w", says), "RateLimitedError", false, time.Hour},
+		{"marked though a timeout", retry.Final(temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_HEARTBEAT, nil)), "", true, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -149,11 +173,14 @@ func TestClassify(t *testing.T) {
 			require.Equal(t, c.final, app.NonRetryable())
 			require.Equal(t, c.delay, app.NextRetryDelay())
 			require.Equal(t, c.err.Error(), app.Message())
+			require.Equal(t, errors.Is(c.err, says), app.Category() == temporal.ApplicationErrorCategoryBenign)
 		})
 	}
 	for _, err := range []error{
 		nil, errors.New("plain"), context.Canceled, fmt.Errorf("a: %w", context.DeadlineExceeded),
 		temporal.NewApplicationError("x", "Own"), temporal.NewCanceledError(), retry.Final(context.Canceled),
+		fmt.Errorf("a: %w", temporal.NewApplicationError("x", "Own")), retry.After(time.Minute, temporal.NewCanceledError()),
+		temporal.NewApplicationErrorWithCause("x", "Own", retry.InvalidData.Errorf("x")), activity.ErrResultPending,
 	} {
 		t.Run(fmt.Sprintf("unchanged %v", err), func(t *testing.T) {
 			require.Equal(t, err, retry.Classify(err))
@@ -176,14 +203,52 @@ func TestClassifyBoundsMessages(t *testing.T) {
 }
 
 func TestInterceptor(t *testing.T) {
+	_, missing := os.Open("no/such/file")
+	for name, c := range map[string]struct {
+		err   error
+		typ   string
+		final bool
+	}{
+		"missing file": {missing, "FileNotFoundError", true},
+		// The activity was not cancelled: something in it was.
+		"marked, of another's cancellation":  {retry.Final(fmt.Errorf("get: %w", context.Canceled)), "", true},
+		"classed, of another's cancellation": {retry.InvalidData.Errorf("get: %w", context.Canceled), "InvalidDataError", true},
+		"marked, of a cancelled workflow":    {retry.Final(temporal.NewCanceledError()), "", true},
+		"another's cancellation and no more": {fmt.Errorf("get: %w", context.Canceled), "wrapError", false},
+		"marked, of another's deadline":      {retry.Final(context.DeadlineExceeded), "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var suite testsuite.WorkflowTestSuite
+			env := suite.NewTestActivityEnvironment()
+			env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{retry.Interceptor()}})
+			act := func(context.Context) error { return c.err }
+			env.RegisterActivity(act)
+			_, err := env.ExecuteActivity(act)
+			var app *temporal.ApplicationError
+			require.ErrorAs(t, err, &app)
+			require.Equal(t, c.typ, app.Type())
+			require.Equal(t, c.final, app.NonRetryable())
+		})
+	}
+}
+
+// Who gives up as its activity ends, by a cancellation or because its worker stops, says
+// nothing about the work.
+func TestInterceptorOfACancellation(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{retry.Interceptor()}})
-	act := func(context.Context) error { _, err := os.Open("no/such/file"); return err }
+	background, stop := context.WithCancelCause(t.Context())
+	env.SetWorkerOptions(worker.Options{
+		Interceptors: []interceptor.WorkerInterceptor{retry.Interceptor()}, BackgroundActivityContext: background,
+	})
+	act := func(ctx context.Context) error {
+		stop(worker.ErrWorkerShutdown)
+		<-ctx.Done()
+		return retry.InvalidData.Errorf("read: %w", ctx.Err())
+	}
 	env.RegisterActivity(act)
 	_, err := env.ExecuteActivity(act)
 	var app *temporal.ApplicationError
 	require.ErrorAs(t, err, &app)
-	require.Equal(t, "FileNotFoundError", app.Type())
-	require.True(t, app.NonRetryable())
+	require.False(t, app.NonRetryable())
 }
