@@ -36,21 +36,24 @@ type Starter interface {
 }
 
 // Stopper is implemented by an agent that holds something to release. Stop is
-// called after the worker has stopped, also when Start failed.
+// called after the worker has stopped, also when Start failed, and never beside an
+// activity, a CheckHealth or a Describe: it waits for those that go on.
 type Stopper interface {
 	Stop(ctx context.Context) error
 }
 
 // HealthChecker is implemented by an agent that can tell whether it is able to
-// work. An agent whose check fails is not ready; its worker keeps running.
+// work. An agent whose check fails is not ready; its worker keeps running. ctx ends
+// within 3 s, and when the agent is stopped: a check that goes on counts as failed,
+// no other is called beside it, and Stop waits until it returns.
 type HealthChecker interface {
 	CheckHealth(ctx context.Context) error
 }
 
 // Describer is implemented by an agent that has something to tell to whoever
 // looks at its status, such as the device it computes on: a few names in snake
-// case with short texts, no secrets. Describe is called after each health check,
-// and is bound by the same time.
+// case with short texts, no secrets. Describe is called after each health check, and
+// is bound by the same time and rules.
 type Describer interface {
 	Describe(ctx context.Context) map[string]string
 }

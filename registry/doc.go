@@ -85,8 +85,9 @@
 //  3. When the worker has stopped, the agent's Stop is called, then the client
 //     is closed.
 //  4. What did not stop in time is named by a [StopError]. The agent's Stop is
-//     not called while one of its activities still runs: it might release what
-//     the activity uses. It is called when the activity returns at last.
+//     not called while one of its activities still runs, or its CheckHealth or
+//     Describe: it might release what they use. It is called when they return at
+//     last.
 //     A process of its own is killed instead.
 //
 // [Registry.Cut] ends all that at once; [Registry.RunUntilSignal] calls it at the

@@ -27,6 +27,8 @@ type life struct {
 	cancelActivities context.CancelCauseFunc
 	// fatal receives the error that ended the worker.
 	fatal chan error
+	// checking receives the answer of the health check under way, nil without one.
+	checking <-chan answer
 
 	// stopErr is the error of the agent's Stop.
 	stopErr error
@@ -60,6 +62,7 @@ func (l *life) live(ctx context.Context) (err error) {
 	}()
 
 	defer func() {
+		l.awaitCheck()
 		l.stopErr = l.stopAgent()
 		switch {
 		case err == nil:

@@ -27,7 +27,6 @@ const (
 // checker finds out whether an agent is ready.
 type checker struct {
 	*life
-	health <-chan answer // result of the health check under way, if any
 	// partitions are where the server listed the worker last.
 	partitions map[enumspb.TaskQueueType]string
 }
@@ -83,13 +82,13 @@ func (c *checker) checkHealth(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case <-c.health:
-		c.health = nil // an answer that came too late says nothing about now
+	case <-c.checking:
+		c.checking = nil // an answer that came too late says nothing about now
 	default:
 	}
-	if c.health == nil {
+	if c.checking == nil {
 		result := make(chan answer, 1)
-		c.health = result
+		c.checking = result
 		go func() {
 			var a answer
 			if hasHealth {
@@ -102,8 +101,8 @@ func (c *checker) checkHealth(ctx context.Context) error {
 		}()
 	}
 	select {
-	case a := <-c.health:
-		c.health = nil
+	case a := <-c.checking:
+		c.checking = nil
 		if ctx.Err() == nil {
 			if a.err == nil {
 				c.board.describe(a.details)

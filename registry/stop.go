@@ -79,6 +79,18 @@ func (l *life) drainTime() (d time.Duration, bounded bool) {
 	return max(d, 0), true
 }
 
+// awaitCheck waits for the health check under way, whose time is up: the agent's Stop
+// may free what it looks at, and the checks of the next life would run beside it. As
+// with activities, who waits for the stop does so until the deadline only.
+func (l *life) awaitCheck() {
+	if l.checking == nil {
+		return
+	}
+	l.board.doing("waiting for its CheckHealth or Describe to return")
+	<-l.checking
+	l.checking = nil
+}
+
 // stopAgent calls the agent's Stop, if it has one.
 func (l *life) stopAgent() error {
 	stopper, ok := l.agent.(agent.Stopper)

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,6 +91,10 @@ func TestStopOfAHangingAgent(t *testing.T) {
 	}{
 		"in Start": {func(a *fakeAgent) { a.onStart = hang }, `agent "a" did not stop within 30s: it is in its Start`},
 		"in Stop":  {func(a *fakeAgent) { a.onStop = hang }, `agent "a" did not stop within 30s: it is in its Stop`},
+		"in CheckHealth": {func(a *fakeAgent) { a.onCheck = hang },
+			`agent "a" did not stop within 30s: it is waiting for its CheckHealth or Describe to return`},
+		"in Describe": {func(a *fakeAgent) { a.onDescribe = func() map[string]string { <-leave; return nil } },
+			`agent "a" did not stop within 30s: it is waiting for its CheckHealth or Describe to return`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +105,7 @@ func TestStopOfAHangingAgent(t *testing.T) {
 				c.spoil(a)
 				stop := start(t, reg, a, newFakeAgent("b"))
 				require.NoError(t, reg.WaitReady(t.Context(), "b"))
+				synctest.Wait()
 				began := time.Now()
 				var late *StopError
 				err := stop()
@@ -111,6 +117,67 @@ func TestStopOfAHangingAgent(t *testing.T) {
 				require.Equal(t, StateStopped, state(t, reg, "a"))
 				require.Zero(t, server.openClients())
 			})
+		})
+	}
+}
+
+// An agent's Stop may free what its CheckHealth and Describe look at: it waits for them,
+// and so does the next life, whose checks would run beside the old one.
+func TestStopWaitsForTheCheck(t *testing.T) {
+	const hang = 20 * time.Second // far more than a check may take
+	cases := map[string]struct {
+		end   func(stop func() error, w *fakeWorker) error
+		calls []string
+	}{
+		"the agent is stopped": {
+			func(stop func() error, _ *fakeWorker) error { return stop() },
+			[]string{"start", "check", "checked", "stop"},
+		},
+		"the worker fails": {
+			func(stop func() error, w *fakeWorker) error {
+				w.options.OnFatalError(errors.New("gone"))
+				time.Sleep(hang + time.Minute)
+				return stop()
+			},
+			[]string{"start", "check", "checked", "stop", "start", "check", "checked", "stop"},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			for _, in := range []string{"CheckHealth", "Describe"} {
+				synctest.Test(t, func(t *testing.T) {
+					reg, server := newFake()
+					a := newFakeAgent("a")
+					var mu sync.Mutex
+					var calls []string
+					note := func(call string) {
+						mu.Lock()
+						defer mu.Unlock()
+						calls = append(calls, call)
+					}
+					first := true
+					check := func() {
+						if !first {
+							return
+						}
+						first = false
+						note("check")
+						time.Sleep(hang)
+						note("checked")
+					}
+					a.onStart = func(context.Context) error { note("start"); first = true; return nil }
+					a.onStop = func(context.Context) error { note("stop"); return nil }
+					if in == "CheckHealth" {
+						a.onCheck = func(context.Context) error { check(); return nil }
+					} else {
+						a.onDescribe = func() map[string]string { check(); return nil }
+					}
+					stop := start(t, reg, a)
+					time.Sleep(time.Second)
+					require.NoError(t, c.end(stop, server.worker(t)))
+					require.Equal(t, c.calls, calls)
+				})
+			}
 		})
 	}
 }
