@@ -25,6 +25,8 @@ type connection struct {
 	// cluster tells connections apart: two agents on task queues of one
 	// name are in each other's way only within one cluster and namespace.
 	cluster any
+	// identity is the client's, empty where only the client knows it.
+	identity string
 	// tls tells that the client speaks TLS, as far as the registry knows.
 	tls bool
 }
@@ -75,7 +77,7 @@ func connect(o Options, s settings, agentName string, log *slog.Logger) (connect
 			}
 			return c, c.Close, nil
 		},
-		target: opts.HostPort, namespace: opts.Namespace, cluster: opts.HostPort,
+		target: opts.HostPort, namespace: opts.Namespace, cluster: opts.HostPort, identity: opts.Identity,
 		tls: opts.ConnectionOptions.TLS != nil && !opts.ConnectionOptions.TLSDisabled,
 	}, nil
 }
@@ -89,6 +91,7 @@ func clientOptions(o Options, s settings, agentName string, log *slog.Logger) (c
 		return opts, fmt.Errorf("client configuration from the environment and temporal.toml: %w", err)
 	}
 	opts.Logger = sdklog.NewStructuredLogger(log)
+	opts.Identity = clientIdentity(agentName)
 	opts.SdkName, opts.SdkVersion = "troupe", version()
 	if s.namespace != "" {
 		opts.Namespace = s.namespace
@@ -104,6 +107,9 @@ func clientOptions(o Options, s settings, agentName string, log *slog.Logger) (c
 	}
 	if opts.Namespace == "" {
 		opts.Namespace = client.DefaultNamespace
+	}
+	if opts.Identity == "" {
+		opts.Identity = clientIdentity(agentName)
 	}
 	return opts, nil
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,7 @@ func (l *life) startAgent(ctx context.Context) error {
 func (l *life) buildWorker() error {
 	l.fatal = make(chan error, 1)
 	var opts worker.Options
-	opts, l.cancelActivities = instrument(l.workerOpts, l.name, l.running, func(err error) { l.fatal <- err })
+	opts, l.cancelActivities = instrument(l.workerOpts, cmp.Or(l.connection.identity, l.name), l.running, func(err error) { l.fatal <- err })
 	l.identity, l.types = opts.Identity, polledTypes(opts)
 	err := guard("build worker", func() error {
 		l.worker = l.newWorker(l.client, l.queue, opts)

@@ -23,8 +23,10 @@ const (
 // environment and temporal.toml, as Temporal's own tools do.
 type Options struct {
 	// ClientOptions changes the options of each agent's client in place,
-	// after the environment and temporal.toml. Identity and logger are set
-	// for the agent already.
+	// after the environment and temporal.toml. Identity (agent@host:pid) and
+	// logger are set for the agent already. The worker's identity is that of
+	// the client, with @host:pid if it lacks that, and #n; one of
+	// worker.Options is taken as it is, and must be no other worker's.
 	ClientOptions func(*client.Options)
 	// Dial makes the client of the named agent, each time its worker is
 	// built; the registry closes it. It should return soon after ctx ends.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -59,12 +60,23 @@ func deploymentFromEnvironment() worker.DeploymentOptions {
 // workers counts the workers of this process, for their identities.
 var workers atomic.Int64
 
-func newIdentity(agentName string) string {
+// clientIdentity is that of an agent's client: the SDK's own would not say whose it
+// is.
+func clientIdentity(agentName string) string { return agentName + thisProcess() }
+
+func thisProcess() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return fmt.Sprintf("%s@%s:%d#%d", agentName, host, os.Getpid(), workers.Add(1))
+	return fmt.Sprintf("@%s:%d", host, os.Getpid())
+}
+
+// newIdentity is that of a worker. A worker is known to be polling by it, so that it
+// is no other's, wherever that is: base, which is the client's identity or the agent's
+// name, does for many.
+func newIdentity(base string) string {
+	return fmt.Sprintf("%s%s#%d", strings.TrimSuffix(base, thisProcess()), thisProcess(), workers.Add(1))
 }
 
 // neverByItself as the worker's own stop timeout leaves the stop ladder to the
@@ -72,11 +84,11 @@ func newIdentity(agentName string) string {
 // them, and nobody would know what still runs.
 const neverByItself = time.Duration(math.MaxInt64)
 
-// instrument adds to o what the registry needs of a worker: an identity, its
-// interceptors outside of all others, a way to cancel all activities, word of
+// instrument adds to o what the registry needs of a worker: an identity that begins
+// with base, its interceptors outside of all others, a way to cancel all activities, word of
 // fatal errors.
-func instrument(o worker.Options, agentName string, r *running, fatal func(error)) (worker.Options, context.CancelCauseFunc) {
-	o.Identity = cmp.Or(o.Identity, newIdentity(agentName))
+func instrument(o worker.Options, base string, r *running, fatal func(error)) (worker.Options, context.CancelCauseFunc) {
+	o.Identity = cmp.Or(o.Identity, newIdentity(base))
 	o.Interceptors = append([]interceptor.WorkerInterceptor{r, retry.Interceptor()}, o.Interceptors...)
 	o.WorkerStopTimeout = neverByItself
 

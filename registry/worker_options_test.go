@@ -2,10 +2,16 @@ package registry
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -75,6 +81,63 @@ func TestInstrument(t *testing.T) {
 	o, cancel = instrument(worker.Options{Identity: "mine"}, "a", r, nil)
 	cancel(nil)
 	require.Equal(t, "mine", o.Identity)
+}
+
+// Workers are known by their identities: they say whose they are, as the program wants
+// it said, and there are no two of one.
+func TestIdentities(t *testing.T) {
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	process := fmt.Sprintf("@%s:%d", host, os.Getpid())
+	t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(t.TempDir(), "absent.toml"))
+	set := func(identity string) func(*client.Options) {
+		return func(o *client.Options) { o.Identity = identity }
+	}
+	for name, c := range map[string]struct {
+		options      func(*client.Options)
+		agent        []AgentOption
+		client, want string // of the worker: without its number
+	}{
+		"nothing set":              {nil, nil, "a" + process, "a" + process},
+		"the client's":             {set("mine"), nil, "mine", "mine" + process},
+		"the client's, of its own": {set("mine" + process), nil, "mine" + process, "mine" + process},
+		"one agent's client's":     {set("mine"), []AgentOption{WithClientOptions(set("its"))}, "its", "its" + process},
+		"the client's, taken away": {set(""), nil, "a" + process, "a" + process},
+		"the worker's":             {set("mine"), []AgentOption{WithWorkerOptions(func(o *worker.Options) { o.Identity = "w" })}, "mine", "w"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, server := newFake()
+			before := ""
+			reg := New(Options{Logger: slog.New(slog.DiscardHandler), ClientOptions: func(o *client.Options) {
+				before = o.Identity
+				if c.options != nil {
+					c.options(o)
+				}
+			}})
+			reg.newWorker = server.newWorker
+			require.NoError(t, reg.Register(newFakeAgent("a"), c.agent...))
+			require.Equal(t, "a"+process, before)
+			s := reg.agents["a"]
+			require.Equal(t, c.client, s.connection.identity)
+			s.connection.dial = func(ctx context.Context) (client.Client, func(), error) {
+				fake, err := server.dial(ctx, "a")
+				return fake, func() {}, err
+			}
+			stop := start(t, reg)
+			require.NoError(t, reg.WaitReady(t.Context()))
+			identity := server.worker(t).options.Identity
+			status, err := reg.AgentStatus("a")
+			require.NoError(t, err)
+			require.Equal(t, identity, status.Identity)
+			if c.want != "w" {
+				require.Regexp(t, "^"+regexp.QuoteMeta(c.want)+`#\d+$`, identity)
+			} else {
+				require.Equal(t, c.want, identity)
+			}
+			require.NoError(t, stop())
+		})
+	}
+	require.NotEqual(t, newIdentity("a"), newIdentity("a"))
 }
 
 func TestDeploymentFromEnvironment(t *testing.T) {
