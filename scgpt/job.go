@@ -104,7 +104,7 @@ func (a *Agent) output(ctx context.Context, q query, in string) (string, error) 
 	path := q.out
 	switch {
 	case path == "":
-		path = filepath.Join(a.opts.Out, strings.TrimSuffix(filepath.Base(in), ".h5ad")+q.suffix)
+		path = filepath.Join(a.opts.Out, defaultName(in)+q.suffix)
 	case q.planning || q.plan == nil && !afterPlan(ctx): // what is planned goes on, whatever an older worker let pass
 		if err := anndata.CheckName(path); err != nil {
 			return "", retry.InvalidData.Errorf("out: %w", err)
@@ -118,6 +118,23 @@ func (a *Agent) output(ctx context.Context, q query, in string) (string, error) 
 		return "", retry.InvalidData.Errorf("%s: out is the input itself: choose another path", q.data)
 	}
 	return out, storage.CheckWritable(out)
+}
+
+// defaultName is what outputs of an input are called: its base name, and for one of
+// Cell Ranger's fixed names, which all samples have, that of the sample's folder first.
+func defaultName(in string) string {
+	name := strings.TrimSuffix(filepath.Base(in), ".h5ad")
+	if !strings.HasSuffix(strings.TrimSuffix(name, ".h5"), "_bc_matrix") {
+		return name
+	}
+	dir := filepath.Dir(in)
+	for slices.Contains([]string{"outs", "count"}, filepath.Base(dir)) {
+		dir = filepath.Dir(dir)
+	}
+	if sample := filepath.Base(dir); sample != string(filepath.Separator) && sample != "." {
+		name = sample + "." + name
+	}
+	return name
 }
 
 // afterPlan reports whether the activity is one of the agent's own workflows, which

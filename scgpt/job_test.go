@@ -42,3 +42,17 @@ func TestOutputOfAnOlderPlan(t *testing.T) {
 	_, err = do(t, a, api.EmbedCells, req)
 	refused(err)
 }
+
+func TestDefaultName(t *testing.T) {
+	for in, want := range map[string]string{
+		"/data/lung.h5ad":                          "lung",
+		"/data/lung.raw":                           "lung.raw",
+		"/data/lung/10x.h5":                        "10x.h5",
+		"/data/s1/outs/filtered_feature_bc_matrix": "s1.filtered_feature_bc_matrix",
+		"/data/s1/outs/raw_feature_bc_matrix.h5":   "s1.raw_feature_bc_matrix.h5",
+		"/data/run/outs/per_sample_outs/s2/count/sample_filtered_feature_bc_matrix": "s2.sample_filtered_feature_bc_matrix",
+		"/filtered_feature_bc_matrix": "filtered_feature_bc_matrix",
+	} {
+		require.Equal(t, want, defaultName(filepath.FromSlash(in)), in)
+	}
+}

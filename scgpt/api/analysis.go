@@ -19,7 +19,9 @@ type AnalysisWorkflowRequest struct {
 	// the worker's default.
 	Model string `json:"model,omitempty"`
 	// Out is the path of the annotated copy; empty means
-	// NAME.annotated.h5ad in the worker's output folder.
+	// NAME.annotated.h5ad in the worker's output folder, after the input's base
+	// name; that of Cell Ranger's matrices, alike for all samples, is preceded by
+	// the name of the sample's folder.
 	Out string `json:"out,omitempty"`
 	// BatchKey is the obs column of the batches to integrate; empty means that
 	// nothing is integrated. NHVG and Flavor are as in [BatchIntegrationRequest].
