@@ -47,8 +47,7 @@ type Agent struct {
 	device *lease.Lease
 	// lost is why the device cannot be used any more.
 	lost atomic.Pointer[compute.DeviceLostError]
-	// speed is the floating-point operations per second that the first
-	// forward pass of a model showed, to size shards.
+	// speed is how fast the device was at best, to size shards.
 	speed speedometer
 }
 

@@ -75,8 +75,13 @@ func (a *Agent) computeShard(ctx context.Context, j job, key shardKey, b *beats,
 			return err
 		}
 		defer func() { cells.release(ctx, err) }()
-		emb, err = cells.Embed(ctx, key.From, key.To, b.progress)
-		return err
+		start := time.Now()
+		if emb, err = cells.Embed(ctx, key.From, key.To, b.progress); err != nil {
+			return err
+		}
+		n := key.To - key.From
+		a.speed.learn(j.eng.Cost(n, float64(emb.Tokens)/float64(n)), time.Since(start))
+		return nil
 	})
 	if err != nil {
 		return err

@@ -19,26 +19,43 @@ const shardSeconds = 15
 // timeout, also on a worker that is half as fast and waits for its device.
 const maxShardSeconds = 120
 
-// speedometer holds how fast the device is, in floating-point operations per
-// second. It sizes shards only: no result depends on it.
+// speedometer holds how fast the device was at best, in floating-point operations
+// per second: whatever else the machine does makes a run slower, none faster. It
+// sizes shards only: no result depends on it.
 type speedometer struct{ bits atomic.Uint64 }
 
-// measure runs the model once, which also brings its weights into memory, and a
-// second time with the clock running.
+// timedRuns are those of measure. On a busy machine a single one may take many times
+// as long as the next.
+const timedRuns = 3
+
+// measure runs the model once, which also brings its weights into memory, and then
+// with the clock running.
 func (s *speedometer) measure(ctx context.Context, eng *engine.Engine) error {
 	if err := eng.WarmUp(ctx); err != nil {
 		return err
 	}
-	start := time.Now()
-	if err := eng.WarmUp(ctx); err != nil {
-		return err
+	for range timedRuns {
+		start := time.Now()
+		if err := eng.WarmUp(ctx); err != nil {
+			return err
+		}
+		s.learn(eng.Cost(1, engine.WarmUpTokens), time.Since(start))
 	}
-	took := max(time.Since(start), time.Microsecond)
-	s.bits.Store(math.Float64bits(eng.Cost(1, engine.WarmUpTokens) / took.Seconds()))
 	return nil
 }
 
-// flops returns the measured speed, or a cautious guess.
+// learn takes so many operations in so much time for the speed if that is more.
+func (s *speedometer) learn(operations float64, took time.Duration) {
+	speed := operations / max(took, time.Microsecond).Seconds()
+	for {
+		old := s.bits.Load()
+		if speed <= math.Float64frombits(old) || s.bits.CompareAndSwap(old, math.Float64bits(speed)) {
+			return
+		}
+	}
+}
+
+// flops returns the best speed so far, or a cautious guess.
 func (s *speedometer) flops() float64 {
 	if v := math.Float64frombits(s.bits.Load()); v > 0 {
 		return v

@@ -64,6 +64,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitDone
 }
 
+// clone is where Troupe's own sources are, if newagent runs there.
+func clone() string {
+	if dir, err := filepath.Abs("."); err == nil {
+		if root, module, err := findModule(dir); err == nil && module == troupe {
+			return root
+		}
+	}
+	return "FOLDER_OF_A_CLONE"
+}
+
 // explain says what was written and what comes next.
 func explain(w io.Writer, name, dir, imports string, files []string) {
 	fmt.Fprintln(w, "Written:")
@@ -76,6 +86,7 @@ func explain(w io.Writer, name, dir, imports string, files []string) {
 		fmt.Fprintf(next, "  cd %s\n", dir)
 	}
 	if !strings.HasPrefix(imports, troupe) {
+		fmt.Fprintf(next, "  go mod edit -replace %s=%s\t# until your module proxy has it\n", troupe, clone())
 		fmt.Fprintf(next, "  go mod tidy\t# adds Troupe and what it needs to go.mod\n")
 	}
 	fmt.Fprintf(next, "  go test ./%s/...\n", name)

@@ -64,6 +64,7 @@ func TestWrittenAgentWorks(t *testing.T) {
 		code, stdout, stderr := newagent(name, "--dir", dir)
 		require.Equal(t, exitDone, code, stderr)
 		require.Contains(t, stdout, filepath.Join(dir, name, "agent.go")+"\n")
+		require.Contains(t, stdout, "go mod edit -replace "+troupe+"=")
 		require.Contains(t, stdout, "go mod tidy")
 		require.Contains(t, stdout, "go run ./cmd/"+name+"-worker")
 	}

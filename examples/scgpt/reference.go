@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -87,6 +88,7 @@ func (a *app) buildReference(ctx context.Context, f buildFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeEngine()) }()
+	_, missing := os.Stat(filepath.Join(folder, f.name))
 	bar := newBar(a.stderr, 1)
 	m, err := reference.Build(ctx, eng, f.data, reference.BuildOptions{
 		Folder: folder, Name: f.name, LabelColumn: f.cells.LabelColumn, Options: f.cells.options(engine.Embed), Version: scgpt.Version,
@@ -106,6 +108,9 @@ func (a *app) buildReference(ctx context.Context, f buildFlags) (err error) {
 	fmt.Fprintf(a.stdout, "reference %s in %s: %d cells of %d types, for the model %s", m.Name, folder, m.Cells, len(m.Types), m.Model)
 	if m.Skipped > 0 {
 		fmt.Fprintf(a.stdout, " (%d cells without a label or a known gene left out)", m.Skipped)
+	}
+	if missing == nil {
+		fmt.Fprint(a.stdout, "; the one of that name was replaced")
 	}
 	fmt.Fprintln(a.stdout)
 	return nil

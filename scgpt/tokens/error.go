@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -39,13 +40,15 @@ func (e *MatchError) Error() string {
 	}
 	switch {
 	case r.EnsemblIDs > 0:
-		fmt.Fprintf(&b, "; %d of the names are Ensembl ids: name the column with the gene symbols or give a table from id to symbol", r.EnsemblIDs)
+		fmt.Fprintf(&b, "; %d of the names are Ensembl ids: name the column of var with the gene symbols (gene_column, --gene-column)", r.EnsemblIDs)
 	case r.OtherCase > 0:
 		fmt.Fprintf(&b, "; %d of them would match in capitals: symbols are case-sensitive, and those of mouse are no human genes", r.OtherCase)
 	default:
-		b.WriteString("; name the column with the gene symbols")
+		b.WriteString("; name the column of var with the gene symbols (gene_column, --gene-column)")
 	}
-	fmt.Fprintf(&b, ", or lower the least share of matched genes below %.3g", r.Share)
+	if r.Matched > 0 {
+		fmt.Fprintf(&b, ", or lower the least share of matched genes (min_gene_share, --min-gene-share) to %.3g", math.Floor(1000*r.Share)/1000)
+	}
 	return b.String()
 }
 

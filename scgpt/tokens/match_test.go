@@ -102,7 +102,7 @@ func TestMatchRefuses(t *testing.T) {
 		options tokens.MatchOptions
 		want    string
 	}{
-		"too few":    {[]string{"LYZ", "a", "b"}, tokens.MatchOptions{}, `only 1 of 3 genes (33.3 %) are in the model's vocabulary, less than 50.0 %; not found: "a", "b"; name the column with the gene symbols, or lower the least share of matched genes below 0.333`},
+		"too few":    {[]string{"LYZ", "a", "b"}, tokens.MatchOptions{}, `only 1 of 3 genes (33.3 %) are in the model's vocabulary, less than 50.0 %; not found: "a", "b"; name the column of var with the gene symbols (gene_column, --gene-column), or lower the least share of matched genes (min_gene_share, --min-gene-share) to 0.333`},
 		"Ensembl":    {[]string{"ENSG00000141510.2"}, tokens.MatchOptions{}, "1 of the names are Ensembl ids"},
 		"mouse":      {[]string{"Lyz"}, tokens.MatchOptions{}, "symbols are case-sensitive"},
 		"no genes":   {nil, tokens.MatchOptions{}, "only 0 of 0 genes"},
