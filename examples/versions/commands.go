@@ -47,13 +47,16 @@ func (a *app) current(ctx context.Context, build string) error {
 		_, err := handle.SetCurrentVersion(ctx, client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build})
 		var unseen *serviceerror.NotFound
 		var unpolled *serviceerror.FailedPrecondition
+		if ctx.Err() != nil && err != nil {
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
 		if !errors.As(err, &unseen) && !errors.As(err, &unpolled) {
 			return err
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err)
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 	}
 }

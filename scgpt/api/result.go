@@ -69,16 +69,36 @@ func Wait[T any](ctx context.Context, c *Client, id string) (Outcome[T], error) 
 	return outcomeOf(s, out), nil
 }
 
-// ended puts what happened to a workflow that somebody ended before the error of
-// Temporal, which names no workflow.
+// EndedError is a workflow that somebody cancelled or terminated. It wraps
+// Temporal's own error, a *temporal.CanceledError or *temporal.TerminatedError.
+type EndedError struct {
+	WorkflowID string
+	// Status is StatusCanceled or StatusTerminated.
+	Status string
+	err    error
+}
+
+func (e *EndedError) Error() string { return "workflow " + e.WorkflowID + " was " + e.Status }
+
+func (e *EndedError) Unwrap() error { return e.err }
+
+// ErrorType is its class on command lines: CancelledError or TerminatedError.
+func (e *EndedError) ErrorType() string {
+	if e.Status == StatusTerminated {
+		return "TerminatedError"
+	}
+	return "CancelledError"
+}
+
+// ended tells workflows that somebody ended from those that failed.
 func ended(id string, err error) error {
 	var cancelled *temporal.CanceledError
 	var terminated *temporal.TerminatedError
 	switch {
 	case errors.As(err, &terminated):
-		return fmt.Errorf("workflow %s was terminated: %w", id, err)
+		return &EndedError{id, StatusTerminated, err}
 	case errors.As(err, &cancelled):
-		return fmt.Errorf("workflow %s was cancelled: %w", id, err)
+		return &EndedError{id, StatusCanceled, err}
 	}
 	return err
 }
