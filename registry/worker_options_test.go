@@ -137,7 +137,8 @@ func TestIdentities(t *testing.T) {
 			require.NoError(t, stop())
 		})
 	}
-	require.NotEqual(t, newIdentity("a"), newIdentity("a"))
+	first, second := newIdentity("a"), newIdentity("a")
+	require.NotEqual(t, first, second)
 }
 
 func TestDeploymentFromEnvironment(t *testing.T) {

@@ -105,7 +105,7 @@ func declared(err error) (Class, bool) {
 	if err == nil || isTemporal(err) {
 		return "", false
 	}
-	if typed, ok := err.(interface{ ErrorType() string }); ok { //nolint:errorlint // one error of the chain at a time
+	if typed, ok := err.(interface{ ErrorType() string }); ok {
 		return Class(typed.ErrorType()), true
 	}
 	switch e := err.(type) { //nolint:errorlint // likewise

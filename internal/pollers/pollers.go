@@ -117,7 +117,7 @@ func (q Queue) findByServer(ctx context.Context, wanted func(Poller) bool) (part
 	if err != nil {
 		return "", ctx.Err()
 	}
-	for _, version := range d.VersionsInfo {
+	for _, version := range d.VersionsInfo { //nolint:staticcheck // what it is deprecated for has no pollers
 		for _, info := range version.TypesInfo {
 			if slices.ContainsFunc(info.Pollers, func(p client.TaskQueuePollerInfo) bool {
 				return wanted(Poller{Identity: p.Identity, Last: p.LastAccessTime})

@@ -73,7 +73,7 @@ func (c *cluster) DescribeTaskQueueEnhanced(_ context.Context, o client.Describe
 	for _, name := range c.names {
 		list = append(list, client.TaskQueuePollerInfo{Identity: c.lists[name], LastAccessTime: last})
 	}
-	return client.TaskQueueDescription{VersionsInfo: map[string]client.TaskQueueVersionInfo{
+	return client.TaskQueueDescription{VersionsInfo: map[string]client.TaskQueueVersionInfo{ //nolint:staticcheck // what it is deprecated for has no pollers
 		"": {TypesInfo: map[client.TaskQueueType]client.TaskQueueTypeInfo{client.TaskQueueTypeActivity: {Pollers: list}}},
 	}}, c.enhancedErr
 }
