@@ -372,7 +372,7 @@ func TestIntegrateUnmeasured(t *testing.T) {
 	require.Equal(t, api.IntegrationMetrics{}, res.Before)
 	require.Equal(t, api.IntegrationMetrics{}, res.After)
 	require.Equal(t, []string{
-		"how batches mix cannot be measured: batches: no type has cells of two batches, and more cells than batches, so mixing cannot be judged",
+		"how batches mix cannot be measured: no type has cells of two batches and more cells than batches",
 	}, res.Warnings)
 	require.Equal(t, []int{3, 64}, shape(t, res.Out, "X_scGPT"))
 }

@@ -207,7 +207,7 @@ func TestIntegrateWithoutTemporal(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.h5ad")
 	data := with("batch", "a", "b", "c")
 	got := succeed[integrateResult](t, "integrate", "--data", data, "--out", out, "--n-hvg", "2")
-	const warning = "how batches mix cannot be measured: batches: no type has cells of two batches, and more cells than batches, so mixing cannot be judged"
+	const warning = "how batches mix cannot be measured: no type has cells of two batches and more cells than batches"
 	require.Equal(t, []string{warning}, got.Warnings)
 	require.Nil(t, got.After.AvgBATCH)
 	require.FileExists(t, out)

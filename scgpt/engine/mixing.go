@@ -83,6 +83,9 @@ func Measure(ctx context.Context, x neighbors.Matrix, batches, types []string, t
 		if err := m.withinTypes(ctx, newSubset(x, typed, batches, types), options); err != nil {
 			return m, err
 		}
+		if m.Types != nil && len(typed) < x.Rows {
+			m.warnf("how well types keep apart is measured on the %d of %d cells that have a type", len(typed), x.Rows)
+		}
 		if m.Batch != nil {
 			m.missed(batches, typed)
 			return m, nil
@@ -106,7 +109,7 @@ func (m *Mixing) withinTypes(ctx context.Context, s subset, options evaluate.Opt
 	bio, err := evaluate.AvgBIO(ctx, s.x, graph, s.types, evaluate.BIOOptions{Options: options})
 	switch {
 	case errors.As(err, &unfit):
-		m.warnf("how well types keep apart cannot be measured: %v", err)
+		m.warnf("how well types keep apart cannot be measured: %s", unfit.Reason)
 	case err != nil:
 		return err
 	default:
@@ -115,7 +118,7 @@ func (m *Mixing) withinTypes(ctx context.Context, s subset, options evaluate.Opt
 	batch, err := evaluate.AvgBATCH(ctx, s.x, graph, s.types, s.batches, options)
 	switch {
 	case errors.As(err, &unfit):
-		m.warnf("batches are measured over all cells instead of within types: %v", err)
+		m.warnf("batches are measured over all cells, not within types: %s", unfit.Reason)
 		return nil
 	case err != nil:
 		return err
@@ -138,7 +141,7 @@ func (m *Mixing) overAll(ctx context.Context, s subset, options evaluate.Options
 	var unfit *evaluate.Error
 	switch {
 	case errors.As(err, &unfit):
-		m.warnf("how batches mix cannot be measured: %v", err)
+		m.warnf("how batches mix cannot be measured: %s", unfit.Reason)
 		return nil
 	case err != nil:
 		return err

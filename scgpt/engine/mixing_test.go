@@ -62,20 +62,22 @@ func TestMeasure(t *testing.T) {
 		{"all typed", 300, half, group, 300, true, nil},
 		{"no types", 300, half, nil, 300, false, nil},
 		{"a typed reference, a query without", 300, half, only(half, "a"), 300, true, []string{
-			"batches are measured over all cells instead of within types: batches: no type has cells of two batches, and more cells than batches, so mixing cannot be judged",
+			"batches are measured over all cells, not within types: no type has cells of two batches and more cells than batches",
+			"how well types keep apart is measured on the 150 of 300 cells that have a type",
 		}},
 		{"two typed references, a query without", 450, three, only(three, "a", "b"), 300, true, []string{
+			"how well types keep apart is measured on the 300 of 450 cells that have a type",
 			`batches are measured within types, so without those whose cells have none: "query"`,
 		}},
 		{"a column of types that holds none", 300, half, func(int) string { return "" }, 300, false, []string{
 			"how well types keep apart cannot be measured: 0 cells have a type, want at least 3",
 		}},
 		{"one type", 300, half, func(int) string { return "T" }, 300, false, []string{
-			"how well types keep apart cannot be measured: types: all 300 cells have the same label, but a silhouette needs two",
+			"how well types keep apart cannot be measured: all 300 cells have the same label, but a silhouette needs two",
 		}},
 		{"a batch between the cells that are taken", 20_000, rare, nil, 5000, false, nil},
 		{"one batch", 300, func(int) string { return "a" }, nil, 0, false, []string{
-			"how batches mix cannot be measured: batches: no type has cells of two batches, and more cells than batches, so mixing cannot be judged",
+			"how batches mix cannot be measured: no type has cells of two batches and more cells than batches",
 		}},
 		{"two cells", 2, func(i int) string { return fmt.Sprint(i) }, nil, 0, false, []string{
 			"how batches mix cannot be measured: there are 2 cells, want at least 3",

@@ -61,7 +61,7 @@ func BatchASW(ctx context.Context, x neighbors.Matrix, types, batches []string, 
 		means = append(means, Mean(s))
 	}
 	if len(means) == 0 {
-		return 0, invalidf("batches", "no type has cells of two batches, and more cells than batches, so mixing cannot be judged")
+		return 0, invalidf("batches", "no type has cells of two batches and more cells than batches")
 	}
 	return Mean(means), nil
 }

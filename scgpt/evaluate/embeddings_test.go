@@ -195,7 +195,7 @@ func TestEmbeddingsBadInput(t *testing.T) {
 		"batch: no batch":     {batch(g, types, []string{"", "1", "1", "2"}), "batches[0]: empty label: leave out the cells without one"},
 		"batch: no graph":     {batch(&neighbors.Graph{}, types, batches), "graph: it has no cells"},
 		"batch: nothing to judge": {batch(g, types, batches),
-			"batches: no type has cells of two batches, and more cells than batches, so mixing cannot be judged"},
+			"batches: no type has cells of two batches and more cells than batches"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
