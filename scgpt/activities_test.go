@@ -355,6 +355,17 @@ func TestCorrectedCounts(t *testing.T) {
 	require.Empty(t, must(t, w, api.AnnotateCellTypes, noReport).Warnings, "labels do not depend on amounts")
 }
 
+// Columns of another tool that the copy replaces are told, those of a run before not.
+func TestReplacedColumns(t *testing.T) {
+	w := newWorkplace(t)
+	data := w.withColumn(t, w.cells, "predicted_labels", func(int) string { return "T" })
+	noReport := api.ReportOptions{NoReport: true}
+	res := must(t, w, api.AnnotateCellTypes, api.AnnotationRequest{ExpressionData: data, ReportOptions: noReport})
+	require.Equal(t, []string{`obs["predicted_labels"] was in the input and is replaced in the copy`}, res.Warnings)
+	again := must(t, w, api.AnnotateCellTypes, api.AnnotationRequest{ExpressionData: res.Out, ReportOptions: noReport})
+	require.Empty(t, again.Warnings)
+}
+
 // What cannot be measured does not keep a file from being written.
 func TestIntegrateUnmeasured(t *testing.T) {
 	w := newWorkplace(t)

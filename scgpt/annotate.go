@@ -113,9 +113,12 @@ func (a *Agent) annotate(ctx context.Context, j job, req api.AnnotationRequest, 
 		return none, err
 	}
 	if files.report != "" {
-		err = a.writeReport(ctx, j, req, b, files, described{cells, emb, labels, truth, baseline})
+		if err := a.writeReport(ctx, j, req, b, files, described{cells, emb, labels, truth, baseline}); err != nil {
+			return none, err
+		}
 	}
-	res.Warnings = cells.Warnings(baseline)
+	replaced, err := cells.Replaced(ctx, true)
+	res.Warnings = append(cells.Warnings(baseline), replaced...)
 	return res, err
 }
 

@@ -113,6 +113,11 @@ func (a *Agent) integrate(ctx context.Context, j job, req api.BatchIntegrationRe
 			}
 		}
 	}
+	replaced, err := cells.Replaced(ctx, false)
+	if err != nil {
+		return none, err
+	}
+	res.Warnings = append(res.Warnings, replaced...)
 	if err := storage.MakeFolder(out); err != nil {
 		return none, err
 	}

@@ -23,7 +23,6 @@ type annotateResult struct {
 	Baseline        *api.Baseline  `json:"baseline,omitempty"`
 	Report          string         `json:"report,omitempty"`
 	CSV             string         `json:"csv,omitempty"`
-	Warnings        []string       `json:"warnings,omitempty"`
 }
 
 // annotateFlags are the flags of annotate.
@@ -93,8 +92,12 @@ func (a *app) annotate(ctx context.Context, f annotateFlags) error {
 			if err != nil {
 				return err
 			}
-			base.Out, base.PeakRSSMB = f.out, peakRSS()
-			return a.showAnnotation(d, f, base, labels, truth, baseline, warnings)
+			replaced, err := cells.Replaced(ctx, true)
+			if err != nil {
+				return err
+			}
+			base.Out, base.PeakRSSMB, base.Warnings = f.out, peakRSS(), append(warnings, replaced...)
+			return a.showAnnotation(d, f, base, labels, truth, baseline)
 		})
 	})
 }
@@ -135,16 +138,16 @@ func (f annotateFlags) label(ctx context.Context, eng *engine.Engine, ref *refer
 	return labels, nil
 }
 
-func (a *app) showAnnotation(d direct, f annotateFlags, base embedResult, labels *engine.Labels, truth *engine.Truth, baseline *api.Baseline, warnings []string) error {
+func (a *app) showAnnotation(d direct, f annotateFlags, base embedResult, labels *engine.Labels, truth *engine.Truth, baseline *api.Baseline) error {
 	s := labels.Summary()
 	res := annotateResult{
 		embedResult: base, UniqueTypes: s.Types, Counts: s.Counts, UnassignedCells: s.Counts[engine.Unassigned], MeanConfidence: s.MeanConfidence,
-		Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv, Warnings: warnings,
+		Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv,
 	}
 	response := api.AnnotationResponse{
 		Counts: s.Counts, TypeConfidence: s.TypeConfidence, EmptyCells: base.EmptyCells, TruncatedCells: base.TruncatedCells,
 		GeneMatch: api.GeneMatch{Total: base.GenesTotal, Matched: base.GenesMatched},
-		Model:     d.eng.Name(), Device: base.Device, Out: base.Out, Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv, Warnings: warnings,
+		Model:     d.eng.Name(), Device: base.Device, Out: base.Out, Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv, Warnings: base.Warnings,
 	}
 	if truth != nil {
 		scores, err := truth.Score(labels)

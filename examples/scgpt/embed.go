@@ -30,6 +30,8 @@ type embedResult struct {
 	Precision   string  `json:"precision"`
 	PeakRSSMB   float64 `json:"peak_rss_mb"`
 	Out         string  `json:"out"`
+
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 func (a *app) embedCommand() *cobra.Command {
@@ -72,6 +74,9 @@ func (a *app) embed(ctx context.Context, f directFlags) error {
 			if err != nil {
 				return err
 			}
+			if res.Warnings, err = cells.Replaced(ctx, false); err != nil {
+				return err
+			}
 			if err := cells.WriteEmbedded(ctx, f.out, emb, provenance(d.eng, api.MethodEmbedding)); err != nil {
 				return err
 			}
@@ -86,6 +91,7 @@ func (a *app) embed(ctx context.Context, f directFlags) error {
 				fmt.Fprintf(a.stdout, "%d cells without a known gene (their rows: uns[\"troupe\"][%q]), %d longer than the cap\n",
 					res.EmptyCells, engine.EmptyCellsKey, res.TruncatedCells)
 			}
+			a.printNotes(res.Warnings)
 			return nil
 		})
 	})

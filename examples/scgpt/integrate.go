@@ -23,8 +23,6 @@ type integrateResult struct {
 	Flavor  string                 `json:"flavor,omitempty"`
 	Before  api.IntegrationMetrics `json:"before"`
 	After   api.IntegrationMetrics `json:"after"`
-
-	Warnings []string `json:"warnings,omitempty"`
 }
 
 // integrateFlags are the flags of integrate.
@@ -70,10 +68,16 @@ func (a *app) integrate(ctx context.Context, f integrateFlags) error {
 		if err != nil {
 			return err
 		}
-		res := integrateResult{embedResult: base, Genes: choice.Genes.Len(), Flavor: string(choice.Flavor), Warnings: choice.Warnings}
+		res := integrateResult{embedResult: base, Genes: choice.Genes.Len(), Flavor: string(choice.Flavor)}
+		res.Warnings = choice.Warnings
 		if err := res.measure(ctx, cells, emb, truth, f.threads); err != nil {
 			return err
 		}
+		replaced, err := cells.Replaced(ctx, false)
+		if err != nil {
+			return err
+		}
+		res.Warnings = append(res.Warnings, replaced...)
 		from := provenance(d.eng, api.MethodIntegration)
 		from.BatchKey = f.batches.key
 		if err := cells.WriteEmbedded(ctx, f.out, emb, from); err != nil {

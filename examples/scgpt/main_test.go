@@ -194,6 +194,28 @@ func TestAnnotateWarns(t *testing.T) {
 	require.Contains(t, stdout, "Note            the values of matrix.mtx are not all whole, but some are above 30")
 }
 
+// Columns that the copy replaces are told by each command.
+func TestReplacedColumns(t *testing.T) {
+	f, err := anndata.Open(tenX(t, "integer", "4 3 5", "1 1 5\n2 1 3\n1 2 7\n2 3 4\n1 3 1\n"))
+	require.NoError(t, err)
+	data := filepath.Join(t.TempDir(), "cells.h5ad")
+	err = anndata.Copy(t.Context(), f, data, anndata.Additions{
+		Obs: []anndata.NewColumn{
+			{Name: "predicted_labels", Values: []string{"T", "B", "T"}}, {Name: "batch", Values: []string{"a", "b", "a"}},
+		},
+		Obsm: []anndata.NewArray{{Name: "X_scGPT", Cols: 1, Data: make([]float32, 3)}},
+	})
+	require.NoError(t, errors.Join(err, f.Close()))
+	const labels, embedding = `obs["predicted_labels"] was in the input and is replaced in the copy`, `obsm["X_scGPT"] was in the input and is replaced in the copy`
+	out := filepath.Join(t.TempDir(), "out.h5ad")
+	require.Equal(t, []string{labels, embedding}, succeed[annotateResult](t, "annotate", "--data", data, "--out", out, "--no-report").Warnings)
+	require.Contains(t, succeed[integrateResult](t, "integrate", "--data", data, "--out", out, "--n-hvg", "2").Warnings, embedding)
+	require.Equal(t, []string{embedding}, succeed[embedResult](t, "embed", "--data", data, "--out", out).Warnings)
+	code, stdout, stderr := try(t, "embed", "--data", data, "--out", out)
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "Note            "+embedding)
+}
+
 // What an integration warns of, and what it refuses, is what the agent does.
 func TestIntegrateWithoutTemporal(t *testing.T) {
 	with := func(column string, values ...string) string {

@@ -70,6 +70,19 @@ func (f *File) Obsm() ([]ArrayInfo, error) {
 	return out, nil
 }
 
+// HasObsm reports whether obsm has an array of this name, readable or not.
+func (f *File) HasObsm(name string) (bool, error) {
+	links, legacy, err := f.obsm()
+	if err != nil {
+		return false, err
+	}
+	if legacy != nil {
+		return slices.ContainsFunc(legacy.Type().Members, func(m hdf5.Member) bool { return m.Name == name }), nil
+	}
+	_, ok := links[name]
+	return ok, nil
+}
+
 // obsm returns the entries of obsm, or the dataset of records that it was
 // before anndata 0.7.
 func (f *File) obsm() (map[string]hdf5.Link, *hdf5.Dataset, error) {

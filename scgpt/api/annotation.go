@@ -112,7 +112,7 @@ type AnnotationResponse struct {
 	// Baseline is there when the request named data for it.
 	Baseline *Baseline `json:"baseline,omitempty"`
 	// Warnings say what makes the baseline and the report's marker genes less
-	// sure, in sentences.
+	// sure, and what of the input the copy replaces, in sentences.
 	Warnings []string `json:"warnings,omitempty"`
 
 	Cells int `json:"cells"`

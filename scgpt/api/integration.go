@@ -73,7 +73,8 @@ type BatchIntegrationResponse struct {
 	// log-normalised values, After the embedding.
 	Before IntegrationMetrics `json:"before"`
 	After  IntegrationMetrics `json:"after"`
-	// Warnings say what makes the result less sure, in sentences.
+	// Warnings say what makes the result less sure, and what of the input the copy
+	// replaces, in sentences.
 	Warnings []string `json:"warnings,omitempty"`
 
 	Dim        int       `json:"dim"`

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -103,6 +104,51 @@ func TestEmptyCells(t *testing.T) {
 	uns, err := f.UnsValue(t.Context(), engine.ProvenanceKey)
 	require.NoError(t, err)
 	require.Equal(t, []int64{1, 3}, uns.(map[string]any)[engine.EmptyCellsKey])
+}
+
+// What the copy replaces is told, unless an earlier run wrote it.
+func TestReplaced(t *testing.T) {
+	eng := load(t, "tiny_scgpt", compute.Options{})
+	emb := anndata.NewArray{Name: engine.EmbeddingKey, Cols: 1, Data: make([]float32, 2)}
+	const is = " was in the input and is replaced in the copy"
+	labels := []string{`obs["predicted_labels"]` + is, `obs["conf_score"]` + is}
+	vectors := []string{`obsm["X_scGPT"]` + is}
+	both := slices.Concat(labels, vectors)
+	for name, c := range map[string]struct {
+		there                bool
+		uns                  any // nil for none
+		annotated, embedding []string
+	}{
+		"nothing there":            {},
+		"another tool's":           {true, nil, both, vectors},
+		"another tool's uns":       {true, "horse", both, vectors},
+		"annotated before":         {true, map[string]any{"method": "reference"}, nil, nil},
+		"labelled before":          {true, map[string]any{"method": "classifier"}, nil, nil},
+		"embedded before, not its": {true, map[string]any{"method": "integration"}, labels, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := writeCells(t, "integer", knownGenes, []string{"1", "2"}, []string{"1", "", "3"})
+			if c.there {
+				f, err := anndata.Open(path)
+				require.NoError(t, err)
+				add := anndata.Additions{Obsm: []anndata.NewArray{emb}, Obs: []anndata.NewColumn{
+					{Name: engine.LabelsKey, Values: []string{"a", "b"}}, {Name: engine.ConfidenceKey, Values: []float32{1, 1}},
+				}}
+				if c.uns != nil {
+					add.Uns = map[string]any{engine.ProvenanceKey: c.uns}
+				}
+				path = filepath.Join(t.TempDir(), "cells.h5ad")
+				require.NoError(t, errors.Join(anndata.Copy(t.Context(), f, path, add), f.Close()))
+			}
+			cells := open(t, eng, path, engine.Options{Task: engine.Annotate})
+			got, err := cells.Replaced(t.Context(), true)
+			require.NoError(t, err)
+			require.Equal(t, c.annotated, got)
+			got, err = cells.Replaced(t.Context(), false)
+			require.NoError(t, err)
+			require.Equal(t, c.embedding, got)
+		})
+	}
 }
 
 // Values that are no expression stop the work and are named.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -63,10 +64,54 @@ func (p Provenance) uns(empty []int) map[string]any {
 // precision is that of the first device class; all have the same.
 func (p Provenance) precision() string { return PrecisionOf(strings.Split(p.Device, "+")[0]) }
 
+// labelMethods are the methods ([Provenance]) whose copies have labels.
+var labelMethods = []string{"classifier", "reference"}
+
+// Replaced says, in sentences, what the file has under the names that
+// [Cells.WriteEmbedded] adds, or, with labels, [Cells.WriteAnnotated], and that the
+// copy will lose. What an earlier run of this program added is left out, as far as
+// uns["troupe"] tells.
+func (c *Cells) Replaced(ctx context.Context, labels bool) ([]string, error) {
+	method := c.earlierMethod(ctx)
+	var names []string
+	if labels && !slices.Contains(labelMethods, method) {
+		for _, key := range []string{LabelsKey, ConfidenceKey} {
+			if c.file.Obs().Has(key) {
+				names = append(names, fmt.Sprintf("obs[%q]", key))
+			}
+		}
+	}
+	if method == "" {
+		there, err := c.file.HasObsm(EmbeddingKey)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			names = append(names, fmt.Sprintf("obsm[%q]", EmbeddingKey))
+		}
+	}
+	for i, name := range names {
+		names[i] = name + " was in the input and is replaced in the copy"
+	}
+	return names, nil
+}
+
+// earlierMethod is that of the run that wrote the file, "" where uns["troupe"] is
+// missing or is not this program's.
+func (c *Cells) earlierMethod(ctx context.Context) string {
+	value, err := c.file.UnsValue(ctx, ProvenanceKey)
+	if err != nil {
+		return ""
+	}
+	written, _ := value.(map[string]any)
+	method, _ := written["method"].(string)
+	return method
+}
+
 // WriteAnnotated writes a copy of the file to out, with the labels, the
 // confidence in them and the normalised embeddings added, and nothing else
 // changed. emb and labels must be those of all cells. What is there under the
-// same names is replaced. Nothing is left at out when it fails.
+// same names is replaced: see [Cells.Replaced]. Nothing is left at out when it fails.
 func (c *Cells) WriteAnnotated(ctx context.Context, out string, emb *Embeddings, labels *Labels, p Provenance) error {
 	return anndata.Copy(ctx, c.file, out, anndata.Additions{
 		Obs: []anndata.NewColumn{
