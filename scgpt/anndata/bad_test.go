@@ -66,6 +66,32 @@ func TestMissingParts(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
+// Where X is missing or of no use, raw may be what is wanted.
+func TestMissingXBesideRaw(t *testing.T) {
+	t.Parallel()
+	raw := func(part ...string) func(*testing.T, *elements) []hdf5.Entry {
+		return func(t *testing.T, e *elements) []hdf5.Entry {
+			vars, err := e.frame(names("gene", 5), nil)
+			require.NoError(t, err)
+			all := map[string]hdf5.Ref{"X": dense(3, 5, make([]float64, 15), 100)(t, e), "var": vars}
+			var entries []hdf5.Entry
+			for _, name := range part {
+				entries = append(entries, hdf5.NewEntry(name, all[name]))
+			}
+			group, err := e.dict(entries)
+			require.NoError(t, err)
+			return []hdf5.Entry{hdf5.NewEntry("raw", group)}
+		}
+	}
+	f := crafted{cells: 3, genes: 2, more: raw("X", "var")}.open(t)
+	_, err := f.X()
+	require.ErrorIs(t, err, ErrNoX)
+	require.EqualError(t, err, f.Path()+": X is missing; raw has 5 genes: copy it to X first (adata.raw.to_adata())")
+	f = crafted{cells: 3, genes: 2, more: raw("var")}.open(t)
+	_, err = f.X()
+	require.EqualError(t, err, f.Path()+": X is missing", "a raw that cannot be copied either")
+}
+
 func TestBrokenFrames(t *testing.T) {
 	t.Parallel()
 	// column replaces a column of obs by one that is broken.

@@ -2,6 +2,7 @@ package anndata
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -196,7 +197,7 @@ func (f *File) X() (*Matrix, error) {
 	}
 	l, ok := f.top["X"]
 	if !ok {
-		return nil, f.missing(ErrNoX, "X is missing")
+		return nil, f.missing(ErrNoX, "X is missing%s", f.RawHint())
 	}
 	o, err := f.root.Open(l)
 	if err != nil {
@@ -282,6 +283,16 @@ func (f *File) Raw() (*Raw, error) {
 	}
 	r.x, err = f.openMatrix(o, f.NObs(), r.vars.Len())
 	return r, err
+}
+
+// RawHint goes on with an error about X: "; raw has 765 genes: copy it to X first
+// (adata.raw.to_adata())", or "" where there is no raw that can be read.
+func (f *File) RawHint() string {
+	raw, err := f.Raw()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("; raw has %d genes: copy it to X first (adata.raw.to_adata())", raw.NVars())
 }
 
 // Uns returns the names of the unstructured values, sorted.

@@ -350,7 +350,7 @@ func newChosenGenes(ctx context.Context, f *anndata.File, layer string, names []
 
 // placed is the package's placed for an error about the genes.
 func (c *chosenGenes) placed(err error) error {
-	return placed(c.file, err, func(gene int) int { return slices.Index(c.place, int32(gene)) })
+	return placed(c.file, "", err, func(gene int) int { return slices.Index(c.place, int32(gene)) })
 }
 
 // choose keeps the n genes that vary most from cell to cell in the reference,

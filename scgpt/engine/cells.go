@@ -217,6 +217,20 @@ func (e *Engine) tokenOptions(opts Options) tokens.Options {
 	return o
 }
 
+// cellError puts the file's name before an error about the values of a cell.
+func (c *Cells) cellError(err error) error {
+	return fmt.Errorf("%s: %w%s", c.file.Path(), err, c.rawHint())
+}
+
+// rawHint goes on with an error about values: those of raw may be right where those
+// of X are scaled, say.
+func (c *Cells) rawHint() string {
+	if c.matrix.Path() != "X" {
+		return ""
+	}
+	return c.file.RawHint()
+}
+
 // Close closes the file.
 func (c *Cells) Close() error { return c.file.Close() }
 
@@ -260,7 +274,7 @@ func (c *Cells) MeanTokens(ctx context.Context) (float64, error) {
 		var p tokens.Packed
 		info, err := t.Append(&p, row, block.Indices, block.Values)
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", c.file.Path(), err)
+			return 0, c.cellError(err)
 		}
 		sum += min(float64(info.Genes+1), limit)
 		read++

@@ -79,7 +79,7 @@ func (c *Cells) ChooseGenes(ctx context.Context, opts ChooseOptions) (*GeneChoic
 	}
 	r, err := hvg.Select(ctx, len(columns), c.only(ctx, columns), o)
 	if err != nil {
-		return nil, placed(c.file, fmt.Errorf("choose genes: %w", err), func(k int) int { return int(columns[k]) })
+		return nil, placed(c.file, c.rawHint(), fmt.Errorf("choose genes: %w", err), func(k int) int { return int(columns[k]) })
 	}
 	chosen := make([]int32, len(r.Columns))
 	for i, k := range r.Columns {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-ab6af24b/troupe/scgpt/anndata"
+	"github.com/seed-ab6af24b/troupe/scgpt/anndata/hdf5"
 	"github.com/seed-ab6af24b/troupe/scgpt/compute"
 	"github.com/seed-ab6af24b/troupe/scgpt/engine"
 )
@@ -104,6 +105,56 @@ func TestEmptyCells(t *testing.T) {
 	uns, err := f.UnsValue(t.Context(), engine.ProvenanceKey)
 	require.NoError(t, err)
 	require.Equal(t, []int64{1, 3}, uns.(map[string]any)[engine.EmptyCellsKey])
+}
+
+// Scaled values often stand beside the others, in raw.
+func TestScaledValuesBesideRaw(t *testing.T) {
+	eng := load(t, "tiny_scgpt", compute.Options{})
+	dir := writeCells(t, "real", knownGenes, []string{"9", "2"}, []string{"1", "9", "-1.5"}, []string{"1", "9", "9"}, []string{"1", "9", "9"})
+	scaled, err := anndata.Open(dir)
+	require.NoError(t, err)
+	without := filepath.Join(t.TempDir(), "scaled.h5ad")
+	batches := []anndata.NewColumn{{Name: "batch", Values: []string{"a", "b", "a", "b"}}}
+	require.NoError(t, errors.Join(anndata.Copy(t.Context(), scaled, without, anndata.Additions{Obs: batches}), scaled.Close()))
+	const hint = "; raw has 6 genes: copy it to X first (adata.raw.to_adata())"
+	for _, c := range []struct{ path, hint string }{{without, ""}, {withRaw(t, without), hint}} {
+		cells := open(t, eng, c.path, engine.Options{Task: engine.Annotate})
+		_, err := cells.Embed(t.Context(), 0, cells.Len(), nil)
+		require.EqualError(t, err, c.path+`: cell 1: gene "LYZ" (column 2) has the value -1.5; expression is 0 or more: counts, or their logarithm, not scaled values`+c.hint)
+		_, err = cells.MeanTokens(t.Context())
+		require.ErrorContains(t, err, "not scaled values"+c.hint)
+		_, _, err = eng.OpenIntegration(t.Context(), c.path, engine.Options{BatchKey: "batch"}, engine.ChooseOptions{N: 1})
+		require.EqualError(t, err, c.path+`: cell 1 ("CELL1"): gene "LYZ" (column 2): -1.5 is negative; counts or log-normalised values, not scaled to a mean of 0, are wanted`+c.hint)
+	}
+}
+
+// withRaw writes a copy of a file with its own X and var as raw.
+func withRaw(t *testing.T, path string) string {
+	t.Helper()
+	src, err := hdf5.Open(path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, src.Close()) }()
+	out := filepath.Join(t.TempDir(), "raw.h5ad")
+	file, err := os.Create(out)
+	require.NoError(t, err)
+	w, err := hdf5.Extend(t.Context(), file, src)
+	require.NoError(t, err)
+	root, err := src.Root()
+	require.NoError(t, err)
+	links, err := root.Links()
+	require.NoError(t, err)
+	var parts []hdf5.Entry
+	for _, l := range links {
+		if l.Name == "X" || l.Name == "var" {
+			parts = append(parts, l.Entry())
+		}
+	}
+	raw, err := w.Group(parts, nil)
+	require.NoError(t, err)
+	ref, err := w.Edit(root, hdf5.Edit{Entries: []hdf5.Entry{hdf5.NewEntry("raw", raw)}})
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(w.Finish(ref), file.Close()))
+	return out
 }
 
 // What the copy replaces is told, unless an earlier run wrote it.

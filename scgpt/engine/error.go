@@ -24,8 +24,8 @@ func (*Error) ErrorType() string { return "InvalidDataError" }
 
 // placed puts the file's name before an error, and where the error is about a value
 // says whose it is: the number of a gene there is one among those that were looked
-// at, of which column gives the place in the file.
-func placed(f *anndata.File, err error, column func(gene int) int) error {
+// at, of which column gives the place in the file. hint goes on with that.
+func placed(f *anndata.File, hint string, err error, column func(gene int) int) error {
 	var cell, gene int
 	var reason string
 	var choice *hvg.DataError
@@ -44,5 +44,5 @@ func placed(f *anndata.File, err error, column func(gene int) int) error {
 	if err := errors.Join(cellsErr, genesErr); err != nil {
 		return err
 	}
-	return &Error{f.Path(), fmt.Sprintf("cell %d (%q): gene %q (column %d): %s", cell, cells[cell], genes[at], at, reason)}
+	return &Error{f.Path(), fmt.Sprintf("cell %d (%q): gene %q (column %d): %s%s", cell, cells[cell], genes[at], at, reason, hint)}
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"maps"
 	"runtime"
@@ -76,7 +75,7 @@ func (c *Cells) read(ctx context.Context, from, to int, batches chan<- batch) er
 		}
 		for cell, err := range t.cells(block) {
 			if err != nil {
-				return fmt.Errorf("%s: %w", c.file.Path(), err)
+				return c.cellError(err)
 			}
 			domain := c.batches.domain(cell.number)
 			b := making[domain]
