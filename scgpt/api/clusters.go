@@ -42,7 +42,8 @@ type ClusterResponse struct {
 	// Assignments is the path of a .csv file with the cluster of each of their
 	// cells.
 	Assignments string `json:"assignments,omitempty"`
-	// Warnings say what makes the genes less sure, in sentences.
+	// Warnings say why there is no cluster, or what makes the genes less sure, in
+	// sentences.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -97,11 +98,11 @@ type ClusterNames struct {
 	// obs["troupe_cluster_name"] and obs["troupe_cluster_conf"], the latter two
 	// missing where a cell has no named cluster.
 	Assignments string `json:"assignments,omitempty"`
-	// Problem is why there are no clusters, or why they or the annotated copy have
-	// no names: no worker of foogpt answered, say. The rest of the analysis does
-	// not depend on it.
+	// Problem is why cells were not clustered, or why clusters or the annotated
+	// copy have no names: no worker of foogpt answered, say. The rest of the
+	// analysis does not depend on it.
 	Problem string `json:"problem,omitempty"`
-	// Warnings say what makes the genes of the clusters, and so their names, less
-	// sure, in sentences.
+	// Warnings say why no cluster was found, or what makes the genes of the clusters,
+	// and so their names, less sure, in sentences.
 	Warnings []string `json:"warnings,omitempty"`
 }

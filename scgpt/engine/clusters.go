@@ -64,7 +64,8 @@ type Clustering struct {
 	Genes [][]string
 	// Unassigned counts the cells without a label.
 	Unassigned int
-	// Warnings say what makes the genes less sure, in sentences.
+	// Warnings say why there is no cluster, or what makes the genes less sure, in
+	// sentences.
 	Warnings []string
 }
 
@@ -102,7 +103,8 @@ func ClusterUnassigned(ctx context.Context, path string, opts ClusterOptions) (_
 			cells = append(cells, i)
 		}
 	}
-	if len(cells) < max(opts.MinCells, 3) {
+	if least := max(opts.MinCells, minMeasured); len(cells) < least {
+		c.none(least, len(cells))
 		return c, nil
 	}
 	of, err := clustersOf(ctx, f, cells, opts)
@@ -120,6 +122,10 @@ func ClusterUnassigned(ctx context.Context, path string, opts ClusterOptions) (_
 	if i := slices.IndexFunc(c.Cells, small); i >= 0 {
 		c.Cells = c.Cells[:i]
 	}
+	if len(c.Cells) == 0 {
+		c.none(opts.MinCells, len(cells))
+		return c, nil
+	}
 	c.Cells = c.Cells[:min(len(c.Cells), maxClusters)]
 	for i, cell := range cells {
 		if of[i] < len(c.Cells) {
@@ -130,6 +136,19 @@ func ClusterUnassigned(ctx context.Context, path string, opts ClusterOptions) (_
 		return nil, err
 	}
 	return c, nil
+}
+
+// none says why there is no cluster of least cells, where that is not plain: known
+// are the cells without a label in which the model knows a gene.
+func (c *Clustering) none(least, known int) {
+	if c.Unassigned == 0 {
+		return
+	}
+	warning := fmt.Sprintf("no cluster of at least %d cells among %d cells without a label", least, c.Unassigned)
+	if empty := c.Unassigned - known; empty > 0 {
+		warning += fmt.Sprintf(", %d of them without a gene that the model knows", empty)
+	}
+	c.Warnings = append(c.Warnings, warning)
 }
 
 // emptyCells returns the rows that an annotated file lists as cells without a gene

@@ -1,8 +1,10 @@
 package engine_test
 
 import (
+	"errors"
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,10 +62,13 @@ func TestEmptyCellsAreNoCluster(t *testing.T) {
 	for name, c := range map[string]struct {
 		empty    []int
 		clusters bool
+		warnings []string
 	}{
-		"none": {nil, true},
-		"many": {many, true},
-		"all":  {all, false},
+		"none": {nil, true, nil},
+		"many": {many, true, nil},
+		"all": {all, false, []string{
+			"no cluster of at least 10 cells among 200 cells without a label, 200 of them without a gene that the model knows",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -71,6 +76,7 @@ func TestEmptyCellsAreNoCluster(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 200, got.Unassigned)
 			require.Equal(t, c.clusters, len(got.Cells) > 0)
+			require.Equal(t, c.warnings, got.Warnings)
 			for _, i := range c.empty {
 				require.Equal(t, -1, got.Of[i], "cell %d", i)
 			}
@@ -85,6 +91,31 @@ func TestEmptyCellsAreNoCluster(t *testing.T) {
 			require.LessOrEqual(t, total, 200-len(c.empty))
 		})
 	}
+}
+
+// Why there is no cluster is told, unless there is nothing to cluster.
+func TestNoClusterIsTold(t *testing.T) {
+	t.Parallel()
+	path := unlabelled(t, nil)
+	got, err := engine.ClusterUnassigned(t.Context(), path, engine.ClusterOptions{MinCells: 201})
+	require.NoError(t, err)
+	require.Equal(t, []string{"no cluster of at least 201 cells among 200 cells without a label"}, got.Warnings)
+	// The two clouds are of 100 cells each.
+	got, err = engine.ClusterUnassigned(t.Context(), path, engine.ClusterOptions{MinCells: 101})
+	require.NoError(t, err)
+	require.Empty(t, got.Cells)
+	require.Empty(t, got.Genes)
+	require.Equal(t, slices.Repeat([]int{-1}, 200), got.Of)
+	require.Equal(t, []string{"no cluster of at least 101 cells among 200 cells without a label"}, got.Warnings)
+
+	f, err := anndata.Open(path)
+	require.NoError(t, err)
+	labelled := filepath.Join(t.TempDir(), "labelled.h5ad")
+	all := anndata.Additions{Obs: []anndata.NewColumn{{Name: engine.LabelsKey, Values: slices.Repeat([]string{"T cell"}, 200)}}}
+	require.NoError(t, errors.Join(anndata.Copy(t.Context(), f, labelled, all), f.Close()))
+	got, err = engine.ClusterUnassigned(t.Context(), labelled, engine.ClusterOptions{})
+	require.NoError(t, err)
+	require.Empty(t, got.Warnings)
 }
 
 // In scanpy, a cell without a named cluster has no name and no confidence: a
