@@ -146,7 +146,7 @@ func (a *app) showAnnotation(d direct, f annotateFlags, base embedResult, labels
 	}
 	response := api.AnnotationResponse{
 		Counts: s.Counts, TypeConfidence: s.TypeConfidence, EmptyCells: base.EmptyCells, TruncatedCells: base.TruncatedCells,
-		GeneMatch: api.GeneMatch{Total: base.GenesTotal, Matched: base.GenesMatched},
+		GeneMatch: api.GeneMatch{Total: base.GenesTotal, Matched: base.GenesMatched, DuplicateCount: base.GenesDuplicate},
 		Model:     d.eng.Name(), Device: base.Device, Out: base.Out, Baseline: baseline, Report: f.reports.report, CSV: f.reports.csv, Warnings: base.Warnings,
 	}
 	if truth != nil {

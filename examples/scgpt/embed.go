@@ -13,10 +13,12 @@ import (
 
 // embedResult is what embed --json prints.
 type embedResult struct {
-	Cells        int   `json:"cells"`
-	GenesMatched int   `json:"genes_matched"`
-	GenesTotal   int   `json:"genes_total"`
-	Tokens       int64 `json:"tokens"`
+	Cells        int `json:"cells"`
+	GenesMatched int `json:"genes_matched"`
+	GenesTotal   int `json:"genes_total"`
+	// GenesDuplicate are left out because an earlier one is the same gene.
+	GenesDuplicate int   `json:"genes_duplicate"`
+	Tokens         int64 `json:"tokens"`
 	// EmptyCells express no gene that the model knows, TruncatedCells are
 	// those that the cap shortened.
 	EmptyCells     int `json:"empty_cells"`
@@ -61,7 +63,7 @@ func (d direct) embedAll(ctx context.Context, a *app, cells *engine.Cells) (*eng
 	seconds := time.Since(d.start).Seconds()
 	g := cells.GeneMatch()
 	return emb, embedResult{
-		Cells: n, GenesMatched: g.Matched, GenesTotal: g.Total, Tokens: emb.Tokens,
+		Cells: n, GenesMatched: g.Matched, GenesTotal: g.Total, GenesDuplicate: g.DuplicateCount, Tokens: emb.Tokens,
 		EmptyCells: len(emb.Empty), TruncatedCells: emb.Truncated, LoadSeconds: d.loading.Seconds(),
 		Seconds: seconds, CellsPerS: float64(n) / seconds, Device: d.eng.Class(), Precision: d.eng.Precision(),
 	}, nil
@@ -87,6 +89,7 @@ func (a *app) embed(ctx context.Context, f directFlags) error {
 			}
 			fmt.Fprintf(a.stdout, "%d cells in %.1f s (%.1f cells/s) on %s; %d of %d genes known; obsm[\"X_scGPT\"] in %s\n",
 				res.Cells, res.Seconds, res.CellsPerS, res.Device, res.GenesMatched, res.GenesTotal, res.Out)
+			a.printDuplicates(res.GenesDuplicate)
 			if res.EmptyCells > 0 || res.TruncatedCells > 0 {
 				fmt.Fprintf(a.stdout, "%d cells without a known gene (their rows: uns[\"troupe\"][%q]), %d longer than the cap\n",
 					res.EmptyCells, engine.EmptyCellsKey, res.TruncatedCells)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -186,6 +188,42 @@ func TestAnnotateWithoutTemporal(t *testing.T) {
 	code, stdout, _ = try(t, "embed", "--model", filepath.Dir(filepath.Dir(cells))+"/models/tiny_scgpt_dsbn", "--data", cells, "--out", out)
 	require.Zero(t, code)
 	require.Contains(t, stdout, "200 cells")
+}
+
+// Genes whose name occurs before are counted in the terminal and on the page.
+func TestDuplicateGenes(t *testing.T) {
+	for name, c := range map[string]struct {
+		genes              []string
+		duplicate          int
+		terminal, reported string
+	}{
+		"none": {[]string{"CD3D", "LYZ", "NKG7", "NOTAGENE"}, 0, "", ""},
+		"one":  {[]string{"CD3D", "LYZ", "CD3D", "NOTAGENE"}, 1, "1 gene has a name that occurs before; the first counts\n", "1 left out because"},
+		"two":  {[]string{"CD3D", "LYZ", "CD3D", "CD3D"}, 2, "2 genes have a name that occurs before; the first counts\n", "2 left out because"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := tenX(t, "integer", "4 3 4", "1 1 5\n2 1 3\n1 2 7\n2 3 4\n")
+			var features strings.Builder
+			for i, g := range c.genes {
+				fmt.Fprintf(&features, "E%d\t%s\tGene Expression\n", i, g)
+			}
+			require.NoError(t, os.WriteFile(filepath.Join(data, "features.tsv"), []byte(features.String()), 0o600))
+			out := filepath.Join(t.TempDir(), "out.h5ad")
+			page := filepath.Join(t.TempDir(), "page.html")
+			for _, command := range [][]string{{"annotate", "--report", page}, {"embed"}} {
+				args := append(command, "--data", data, "--out", out)
+				code, stdout, stderr := try(t, args...)
+				require.Zero(t, code, stderr)
+				require.Contains(t, stdout, c.terminal)
+				require.Equal(t, c.duplicate > 0, strings.Contains(stdout, "occurs before"), stdout)
+				require.Equal(t, c.duplicate, succeed[embedResult](t, args...).GenesDuplicate)
+			}
+			html, err := os.ReadFile(page)
+			require.NoError(t, err)
+			require.Contains(t, string(html), c.reported)
+			require.Equal(t, c.duplicate > 0, strings.Contains(string(html), "left out because an earlier column is the same gene"))
+		})
+	}
 }
 
 func TestAnnotateWarns(t *testing.T) {

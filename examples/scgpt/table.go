@@ -60,6 +60,7 @@ func (a *app) printAnnotation(r api.AnnotationResponse) {
 		fmt.Fprintf(a.stdout, "Baseline        %.3f, macro F1 %.3f (%s)\n", b.Accuracy, b.MacroF1, b.Method)
 	}
 	fmt.Fprintf(a.stdout, "Genes           %d of %d in the model's vocabulary\n", r.GeneMatch.Matched, r.GeneMatch.Total)
+	a.printDuplicates(r.GeneMatch.DuplicateCount)
 	if r.EmptyCells > 0 || r.TruncatedCells > 0 {
 		fmt.Fprintf(a.stdout, "Cells           %d without a known gene, %d longer than the cap\n", r.EmptyCells, r.TruncatedCells)
 	}
@@ -77,6 +78,18 @@ func (a *app) printAnnotation(r api.AnnotationResponse) {
 		fmt.Fprintf(a.stdout, "Table of cells  %s\n", shortPath(r.CSV))
 	}
 	a.printNotes(r.Warnings)
+}
+
+// printDuplicates prints how many genes of the file count for nothing because an
+// earlier one is the same.
+func (a *app) printDuplicates(n int) {
+	switch n {
+	case 0:
+	case 1:
+		fmt.Fprintln(a.stdout, "                1 gene has a name that occurs before; the first counts")
+	default:
+		fmt.Fprintf(a.stdout, "                %d genes have a name that occurs before; the first counts\n", n)
+	}
 }
 
 func (a *app) printNotes(warnings []string) {
@@ -106,6 +119,7 @@ func (a *app) printClusters(c api.ClusterNames) {
 func (a *app) printEmbedding(r api.CellEmbeddingResponse) {
 	fmt.Fprintf(a.stdout, "%d cells of %d values each, by %s on %s; %d of %d genes known; obsm[\"X_scGPT\"] in %s\n",
 		r.Cells, r.Dim, r.Model, r.Device, r.GeneMatch.Matched, r.GeneMatch.Total, shortPath(r.Out))
+	a.printDuplicates(r.GeneMatch.DuplicateCount)
 }
 
 // typesByCount lists predicted and true types, the most frequent first.
