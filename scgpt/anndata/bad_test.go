@@ -224,6 +224,11 @@ func TestRawAndObsm(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "ENSG00000000029", genes[29])
 
+	for name, want := range map[string]bool{"X_pca": true, "nothing": false} {
+		there, err := f.HasObsm(name)
+		require.NoError(t, err)
+		require.Equal(t, want, there, name)
+	}
 	infos, err := f.Obsm()
 	require.NoError(t, err)
 	require.Equal(t, []ArrayInfo{

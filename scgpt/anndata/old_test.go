@@ -95,6 +95,11 @@ func requireOld(t *testing.T, f *File, wantInfo map[string]any) {
 	require.NoError(t, err)
 	requireBlocks(t, want, counts)
 
+	for name, want := range map[string]bool{"X_pca": true, "nothing": false} {
+		there, err := f.HasObsm(name)
+		require.NoError(t, err)
+		require.Equal(t, want, there, name)
+	}
 	infos, err := f.Obsm()
 	require.NoError(t, err)
 	shapes := map[string][]int{}
