@@ -3,5 +3,5 @@
 package processtest
 
 // CountsMemory is false: macOS and the BSDs tell no process how much memory it takes,
-// without cgo, and no limit of theirs counts what Go's heap consists of.
+// without cgo, and no limit of theirs counts Go's heap alone.
 const CountsMemory = false

@@ -7,8 +7,9 @@ import "syscall"
 // dieWithParent does nothing: the child sees its pipe end.
 func dieWithParent(*syscall.SysProcAttr) {}
 
-// canLimit is false: macOS and the BSDs do not count private mappings for any
-// limit of a process, and Go's heap consists of them. GOMEMLIMIT remains.
+// canLimit is false: macOS and the BSDs count private mappings, of which Go's heap
+// consists, for no limit of a process, or (FreeBSD's RLIMIT_AS) together with all
+// addresses that Go merely reserves. GOMEMLIMIT remains.
 const canLimit = false
 
 // LimitMemory does nothing on this system.
