@@ -49,7 +49,7 @@ func (e *ProcessError) Error() string {
 		fmt.Fprintf(&b, " (its memory limit is %d MiB)", e.MemoryLimit>>20)
 	}
 	if n := len(e.Running); n > 0 {
-		fmt.Fprintf(&b, " (while running %s", e.Running[0])
+		fmt.Fprintf(&b, " (while running %s", e.Running[0].at(e.At))
 		if n > 1 {
 			fmt.Fprintf(&b, " and %d more", n-1)
 		}

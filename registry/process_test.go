@@ -409,9 +409,8 @@ func TestProcessLog(t *testing.T) {
 	require.Equal(t, `process 7 ended: signal: killed: last line`,
 		(&ProcessError{PID: 7, Exit: "signal: killed", Output: "first\n\n last line \n"}).Error())
 	e := &ProcessError{PID: 7, Exit: "exit status 2", Output: "starting\npanic: boom\n\ngoroutine 1:\n",
-		Running: []RunningActivity{{Type: "x", Attempt: 2}, {Type: "y"}}}
-	require.Contains(t, e.Error(), "process 7 ended: exit status 2: panic: boom (while running activity x (attempt 2")
-	require.Contains(t, e.Error(), " and 1 more)")
+		At: time.Unix(2000, 5e8), Running: []RunningActivity{{Type: "x", Attempt: 2, Since: time.Unix(1999, 0)}, {Type: "y"}}}
+	require.Equal(t, "process 7 ended: exit status 2: panic: boom (while running activity x (attempt 2, for 1.5s) and 1 more)", e.Error())
 	for output, want := range map[string]string{
 		"runtime/cgo: out of memory in thread_start\n\nSIGABRT: abort\nPC=0x1\n":            "SIGABRT: abort, after: runtime/cgo: out of memory in thread_start",
 		"fatal error: runtime: out of memory\nSIGABRT: abort\n":                             "fatal error: runtime: out of memory",

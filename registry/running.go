@@ -49,12 +49,15 @@ func (a RunningActivity) key() activityKey {
 	return activityKey{0, a.Type, a.WorkflowID, string(a.token), a.Since.UnixNano()}
 }
 
-func (a RunningActivity) String() string {
+func (a RunningActivity) String() string { return a.at(time.Now()) }
+
+// at says what the activity was at that time.
+func (a RunningActivity) at(now time.Time) string {
 	s := fmt.Sprintf("activity %s", a.Type)
 	if a.WorkflowID != "" {
 		s += fmt.Sprintf(" of workflow %s", a.WorkflowID)
 	}
-	return fmt.Sprintf("%s (attempt %d, for %v)", s, a.Attempt, max(time.Since(a.Since), 0).Round(time.Millisecond))
+	return fmt.Sprintf("%s (attempt %d, for %v)", s, a.Attempt, max(now.Sub(a.Since), 0).Round(time.Millisecond))
 }
 
 // running knows which activities of an agent run.

@@ -156,6 +156,12 @@ func writeFloats(w *bufio.Writer, values []float32) {
 // result may come from several device classes, but a shard that is to be
 // computed is taken only from the same class.
 func readShard(path string, want shardKey, anyClass bool) (*engine.Embeddings, string, error) {
+	// Opening a pipe would wait for its writer.
+	if info, err := os.Stat(path); err != nil {
+		return nil, "", err
+	} else if !info.Mode().IsRegular() {
+		return nil, "", fmt.Errorf("%s: no file, but %v", path, info.Mode())
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, "", err

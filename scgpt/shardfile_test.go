@@ -42,6 +42,9 @@ func TestShardFile(t *testing.T) {
 	_, class, err = readShard(path, other, true)
 	require.NoError(t, err)
 	require.Equal(t, key.DeviceClass, class)
+
+	_, _, err = readShard(filepath.Dir(path), key, false)
+	require.ErrorContains(t, err, "no file, but d")
 }
 
 func TestShardOfOtherWorkIsRefused(t *testing.T) {
