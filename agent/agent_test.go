@@ -1,10 +1,12 @@
 package agent_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strings"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
+	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
@@ -387,4 +390,20 @@ func FuzzDecode(f *testing.F) {
 		require.True(t, ok)
 		require.Equal(t, retry.InvalidData, class)
 	})
+}
+
+// A field of a workflow's input that is misspelt is ignored, but not without a word.
+func TestIgnoredFieldIsLogged(t *testing.T) {
+	for payload, want := range map[string]bool{`{"first":"Ada"}`: false, `{"first":"Ada","lats":"x"}`: true} {
+		var buffer bytes.Buffer
+		var suite testsuite.WorkflowTestSuite
+		suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(&buffer, nil))))
+		env := suite.NewTestWorkflowEnvironment()
+		agent.RegisterWorkflows(env, newGreeter())
+		agent.RegisterActivities(env, newGreeter())
+		env.ExecuteWorkflow(hello.Name(), jsonPayload(payload))
+		require.NoError(t, env.GetWorkflowError())
+		require.Equal(t, want, strings.Contains(buffer.String(), `level=WARN msg="A field of the workflow's input is ignored"`), buffer.String())
+		require.Equal(t, want, strings.Contains(buffer.String(), "lats"))
+	}
 }

@@ -51,6 +51,9 @@ func (w Workflow[In, Out]) Name() string { return w.name }
 
 // To binds f to the definition. f must be deterministic: time, randomness and
 // waiting come from package workflow, everything else from activities.
+//
+// Fields of the input that In does not have are ignored, with a warning in the log:
+// older histories may have them.
 func (w Workflow[In, Out]) To(f func(workflow.Context, In) (Out, error)) Binding {
 	b := Binding{
 		domain: w.domain, name: w.name, kind: kindWorkflow,
@@ -64,6 +67,9 @@ func (w Workflow[In, Out]) To(f func(workflow.Context, In) (Out, error)) Binding
 		in, err := decode[In](w.what("input"), raw, false)
 		if err != nil {
 			return none, workflowError(err)
+		}
+		if _, err := decode[In](w.what("input"), raw, true); err != nil {
+			workflow.GetLogger(ctx).Warn("A field of the workflow's input is ignored", "error", err)
 		}
 		out, err := f(workflow.WithValue(ctx, domainKey{}, w.domain.Name), in)
 		if err != nil {
