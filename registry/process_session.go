@@ -175,7 +175,7 @@ func (s *session) watch(ctx context.Context) {
 			}
 		case err := <-s.told:
 			s.telling = false
-			if err != nil {
+			if err != nil && !s.exits() {
 				s.kill("it takes no message: " + err.Error())
 			}
 		case <-leaving:
@@ -234,6 +234,18 @@ func (s *session) exitsNot(ctx context.Context) {
 		s.end()
 	default:
 		s.kill(fmt.Sprintf("it did not exit within %v after its last word (ProcessOptions.ExitTimeout)", s.opts.ExitTimeout))
+	}
+}
+
+// exits waits a moment for a process whose pipe is closed: that it ended says more.
+func (s *session) exits() bool {
+	timeout := time.NewTimer(restTimeout)
+	defer timeout.Stop()
+	select {
+	case <-s.child.Exited():
+		return true
+	case <-timeout.C:
+		return false
 	}
 }
 
