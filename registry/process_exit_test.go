@@ -21,11 +21,15 @@ var afterRun = map[string]func(t *troupe){
 		time.Sleep(300 * time.Millisecond) // stands for a server that is slow to take it
 		_ = os.WriteFile(filepath.Join(t.folder, "flushed"), nil, 0o600)
 	},
-	"does not exit":                  func(*troupe) { select {} },
-	"is corrupt and does not exit":   func(*troupe) { select {} },
-	"stops badly and does not exit":  func(*troupe) { select {} },
-	"ends by itself and hangs after": func(*troupe) { select {} },
+	"does not exit":                  func(*troupe) { hang() },
+	"is corrupt and does not exit":   func(*troupe) { hang() },
+	"stops badly and does not exit":  func(*troupe) { hang() },
+	"ends by itself and hangs after": func(*troupe) { hang() },
 }
+
+// hang lets nothing more happen. An empty select would end the program, as Go's
+// deadlock detector does, where no other goroutine can run.
+func hang() { time.Sleep(time.Hour) }
 
 func (t *troupe) hangs(role string) int {
 	ctx, cancel := context.WithCancel(context.Background())

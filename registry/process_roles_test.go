@@ -119,12 +119,12 @@ func playRole(role string) int {
 	case "parent":
 		return t.parent()
 	case "says nothing":
-		time.Sleep(time.Hour) // where all goroutines wait for nothing, Go ends the program
+		hang()
 	case "speaks another version":
 		conn, hello, _, _ := process.Parent()
 		hello.Protocol, hello.Module, hello.TaskQueue = 99, "v9.9.9", "a-tasks"
 		_ = conn.Send(process.Message{Type: process.TypeHello, Hello: &hello})
-		time.Sleep(time.Hour)
+		hang()
 	case "has two registries", "has two registries at once":
 		return t.twoRegistries(role == "has two registries at once")
 	case "has another agent":
